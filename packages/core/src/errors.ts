@@ -1,0 +1,99 @@
+/**
+ * Every error that a caller can meet: its HTTP status and what it means, in one table.
+ * Codes are stable, `noun_adjective`; dialects translate them and do not compile while one is missing.
+ */
+export const ERRORS = {
+  // The request as text
+  request_invalid: { status: 400, title: 'The request is not valid' },
+  json_invalid: { status: 400, title: 'The body is not valid JSON' },
+  multipart_invalid: { status: 400, title: 'The body is not valid multipart/form-data' },
+  base64_invalid: { status: 400, title: 'The content is not valid base64' },
+  request_timeout: { status: 408, title: 'The request took too long to arrive' },
+  request_too_large: { status: 413, title: 'The request is too large' },
+  request_aborted: { status: 400, title: 'The request ended before its body was complete' },
+  content_type_unsupported: { status: 415, title: 'This route does not accept this Content-Type' },
+  // The source of an image
+  source_missing: { status: 422, title: 'No image was given' },
+  source_ambiguous: { status: 422, title: 'More than one source was given for one image' },
+  file_reference_unknown: { status: 422, title: 'The file that the request refers to does not exist' },
+  file_empty: { status: 422, title: 'The file is empty' },
+  file_too_large: { status: 413, title: 'The file is too large' },
+  // The type of the bytes
+  media_type_missing: { status: 415, title: 'The media type of the file was not declared' },
+  media_type_unsupported: { status: 415, title: 'This media type is not accepted' },
+  media_type_mismatched: { status: 415, title: 'The file is not of the type that was declared' },
+  // The bytes as an image
+  image_corrupt: { status: 422, title: 'The image cannot be decoded' },
+  image_truncated: { status: 422, title: 'The image ends too early' },
+  image_pixels_exceeded: { status: 422, title: 'The image has too many pixels' },
+  image_frames_exceeded: { status: 422, title: 'The image has too many frames' },
+  image_too_costly: { status: 422, title: 'The image takes too much time or memory to decode' },
+  // Who asks
+  token_missing: { status: 401, title: 'Authentication is required' },
+  token_invalid: { status: 401, title: 'The token is not valid' },
+  access_forbidden: { status: 403, title: 'The token does not allow this' },
+  // What is asked for
+  route_unknown: { status: 404, title: 'There is nothing at this address' },
+  method_not_allowed: { status: 405, title: 'This address does not accept this method' },
+  product_unknown: { status: 404, title: 'The product does not exist' },
+  file_unknown: { status: 404, title: 'The file does not exist' },
+  image_unknown: { status: 404, title: 'The image does not exist' },
+  ingest_unknown: { status: 404, title: 'The ingest does not exist' },
+  range_unsatisfiable: { status: 416, title: 'The range lies outside the file' },
+  // Conflicts
+  sku_taken: { status: 409, title: 'Another product has this SKU' },
+  write_conflicted: { status: 409, title: 'The product is being changed by others' },
+  version_mismatched: { status: 412, title: 'The images have changed since they were read' },
+  version_required: { status: 428, title: 'The version that is to be replaced must be named' },
+  order_incomplete: { status: 422, title: 'The order must name every image of the product once' },
+  role_unknown: { status: 422, title: 'The role does not exist' },
+  images_exceeded: { status: 422, title: 'The product has too many images' },
+  idempotency_key_invalid: { status: 400, title: 'The Idempotency-Key is not valid' },
+  idempotency_key_in_flight: { status: 409, title: 'A request with this Idempotency-Key is still being answered' },
+  idempotency_key_reused: { status: 422, title: 'The Idempotency-Key was used for another request' },
+  ingest_not_replayable: { status: 409, title: 'The ingest cannot be replayed' },
+  // Ours, or the network's
+  bytes_damaged: { status: 500, title: 'Stored bytes differ from those that were received' },
+  attempts_exhausted: { status: 500, title: 'The ingest was given up after repeated failures' },
+  storage_full: { status: 507, title: 'There is no room to store the file' },
+  service_unavailable: { status: 503, title: 'A service that is needed is not available' },
+  internal_error: { status: 500, title: 'Something went wrong on our side' },
+} as const satisfies Record<string, { status: number; title: string }>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** Structured additions to an error: the field at fault, the limit that was exceeded, the current version. */
+export type ErrorDetails = Readonly<Record<string, unknown>>
+
+/** The one error of the product. `message` is for the caller; `cause` is for the log. */
+export class SluiceError extends Error {
+  override readonly name = 'SluiceError'
+  readonly code: ErrorCode
+  readonly details: ErrorDetails
+
+  constructor(code: ErrorCode, message?: string, options: { details?: ErrorDetails; cause?: unknown } = {}) {
+    super(message ?? ERRORS[code].title, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.details = options.details ?? {}
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status
+  }
+
+  static is(error: unknown, code?: ErrorCode): error is SluiceError {
+    return error instanceof SluiceError && (code === undefined || error.code === code)
+  }
+}
+
+/** What a rejection or a failure leaves behind on an ingest: enough to tell the caller, nothing for the log. */
+export interface Problem {
+  readonly code: ErrorCode
+  readonly detail: string
+  readonly details?: ErrorDetails
+}
+
+/** True when waiting may help: a store, queue or database that cannot be reached, or that is full. */
+export function isOutage(error: unknown): boolean {
+  return SluiceError.is(error, 'service_unavailable') || SluiceError.is(error, 'storage_full')
+}

@@ -1,0 +1,75 @@
+import type { Problem } from './errors.ts'
+import type { Digest, FileId, ImageId, IngestId, ProductId, TenantId } from './ids.ts'
+
+/**
+ * received → running → committed | rejected | failed. Rejected: the bytes or the request are at fault, never retried.
+ * Failed: given up after bounded attempts, can be replayed. Parked: its product does not exist yet, and the caller asked to wait.
+ */
+export const INGEST_STATES = ['received', 'parked', 'running', 'committed', 'rejected', 'failed'] as const
+
+export type IngestState = (typeof INGEST_STATES)[number]
+
+/** Nothing happens to these any more, except that a failed one may be replayed. */
+export const TERMINAL_STATES = ['committed', 'rejected', 'failed'] as const satisfies readonly IngestState[]
+
+export function isTerminal(state: IngestState): boolean {
+  return (TERMINAL_STATES as readonly IngestState[]).includes(state)
+}
+
+/** Where the bytes of an ingest come from. */
+export type Source =
+  | {
+      readonly kind: 'staged'
+      readonly key: string
+      readonly digest: Digest
+      readonly bytes: number
+      /** As the uploader said, reduced to its essence; null where the dialect does not ask. */
+      readonly declaredType: string | null
+      /** Whether a declared type that differs from the content is refused. */
+      readonly typeMustMatch: boolean
+      readonly fileName: string | null
+    }
+  | { readonly kind: 'file'; readonly fileId: FileId }
+
+/** What the image is to be on its product. */
+export interface Placement {
+  /** A stem made safe by `nameStem`; null for the default, `image`. */
+  readonly name: string | null
+  readonly label: string
+  readonly excluded: boolean
+  /** 1 is the front, and later images move back; null is the end. */
+  readonly rank: number | null
+  readonly roles: readonly string[]
+  /** True, false, or null: only if the product has no main image. */
+  readonly main: boolean | null
+}
+
+/** One accepted request to bring one image somewhere. */
+export interface Ingest {
+  readonly id: IngestId
+  readonly tenantId: TenantId
+  readonly state: IngestState
+  readonly source: Source
+  /** Null: the file is kept without a product. */
+  readonly target: { readonly productId: ProductId; readonly placement: Placement } | null
+  /** Starts so far that were not undone by an outage or a shutdown. */
+  readonly attempts: number
+  /** How often it was queued; a job of an earlier epoch is stale. */
+  readonly epoch: number
+  readonly result: { readonly fileId: FileId; readonly imageId: ImageId | null } | null
+  readonly problem: Problem | null
+  readonly createdAt: Date
+  readonly updatedAt: Date
+  readonly finishedAt: Date | null
+}
+
+/** One line of an ingest's timeline. */
+export interface TimelineEntry {
+  readonly at: Date
+  /** A step of the pipeline, or `accept`, `start`, `finish`, `requeue`, `replay`. */
+  readonly step: string
+  readonly attempt: number
+  readonly outcome: 'done' | 'skipped' | 'rejected' | 'failed' | 'retried'
+  readonly durationMs: number | null
+  readonly detail: string | null
+}

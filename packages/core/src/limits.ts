@@ -1,0 +1,81 @@
+/** Every bound of the system in one table, with its default and its reason. Sizes in bytes, times in milliseconds. */
+export const DEFAULT_LIMITS = {
+  /** One file. 50 MiB holds a 100 MP JPEG of good quality. */
+  fileBytesMax: 50 * 1024 * 1024,
+  /** Pixels of one image, all frames together: what a decode may cost. */
+  pixelsMax: 100_000_000,
+  /** Frames of an animation. */
+  framesMax: 500,
+  /** Wall time of one decode; the decoder is killed when it passes. */
+  decodeMsMax: 30_000,
+  /** Resident memory of one decoder process; it ends itself when it passes. */
+  decodeMemoryBytesMax: 1024 * 1024 * 1024,
+  /** The longer side of the thumbnail, in pixels. */
+  thumbnailPixels: 320,
+  /** Raw EXIF that is parsed; longer blocks are ignored, not refused. */
+  exifBytesMax: 256 * 1024,
+
+  /** A request without its file: JSON around the base64, or all form fields together. */
+  envelopeBytesMax: 256 * 1024,
+  /** Form fields of one multipart body. */
+  formFieldsMax: 32,
+  /** A request from its first byte to its last. */
+  requestMsMax: 300_000,
+
+  skuLengthMax: 255,
+  titleLengthMax: 255,
+  /** Characters of an image name without its suffix. */
+  nameLengthMax: 100,
+  /** Characters of the file name that the uploader gave. */
+  fileNameLengthMax: 255,
+  labelLengthMax: 1024,
+  rolesMax: 16,
+  imagesPerProductMax: 10_000,
+  idempotencyKeyLengthMax: 255,
+  /** How long an answer is kept for a repeated Idempotency-Key. */
+  idempotencyMsMax: 24 * 60 * 60 * 1000,
+  /** How long a request may hold an Idempotency-Key without having answered. */
+  idempotencyLeaseMs: 330_000,
+  pageItemsMax: 100,
+
+  /** `Prefer: wait=N` is capped here. */
+  waitMsMax: 60_000,
+  /** Server-sent events of one ingest end here at the latest. */
+  eventsMsMax: 300_000,
+
+  /** Starts of one ingest that ended in a crash or an unknown error before it is given up. Outages do not count. */
+  attemptsMax: 5,
+  /** One run through the pipeline. */
+  ingestMsMax: 120_000,
+  /** The first wait after an error, doubled each time up to the second. */
+  retryMsMin: 500,
+  retryMsMax: 30_000,
+
+  /** Outbox rows taken by one turn of the relay. */
+  relayBatchMax: 200,
+  /** A relay that took rows and died gives them up after this time. */
+  relayLeaseMs: 10_000,
+  /** The relay looks for rows this often even when nobody woke it. */
+  relayIdleMs: 1_000,
+  /** An ingest that nobody has touched for this long is queued again. Longer than `ingestMsMax`. */
+  reconcileAfterMs: 180_000,
+  reconcileBatchMax: 500,
+  /** Staged bytes that belong to no waiting ingest are removed after this time. */
+  stagedMsMax: 24 * 60 * 60 * 1000,
+  sweepBatchMax: 1_000,
+  /** How often the reconciler and the sweeper look. */
+  upkeepEveryMs: 30_000,
+
+  /** After SIGTERM: what runs may finish within this time. */
+  shutdownMsMax: 25_000,
+} as const satisfies Record<string, number>
+
+export type Limits = { readonly [name in keyof typeof DEFAULT_LIMITS]: number }
+
+/** "50 MiB", "1.5 GiB": sizes in messages. */
+export function humanBytes(bytes: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
+  const power = bytes < 1024 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1)
+  const size = bytes / 1024 ** power
+  return `${Number.isInteger(size) ? size : size.toFixed(1)} ${units[power]}`
+}

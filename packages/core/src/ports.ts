@@ -1,0 +1,364 @@
+/** All that the core asks of the world. Contracts stand here; each implementation passes the suite in `testing/`. */
+import type { Problem } from './errors.ts'
+import type { Facts, File } from './file.ts'
+import type { Digest, FileId, ImageId, IngestId, ProductId, TenantId, TokenId } from './ids.ts'
+import type { Ingest, IngestState, Placement, Source, TimelineEntry } from './ingest.ts'
+import type { Limits } from './limits.ts'
+import type { ImageList, Product, ProductImage, ProductRef } from './product-image.ts'
+
+export interface World {
+  readonly database: Database
+  readonly objects: Objects
+  readonly queue: JobQueue
+  readonly decoder: Decoder
+  readonly observer: Observer
+  readonly policy: Policy
+  readonly limits: Limits
+  /** A UUID, version 7: ids sort by the time they were made. */
+  readonly newId: () => string
+  readonly now: () => Date
+  /** In [0, 1): the jitter of retries. */
+  readonly random: () => number
+}
+
+/** What an operator may decide about content. */
+export interface Policy {
+  /** Whether GPS coordinates in EXIF are kept among the facts. The stored bytes are never rewritten. */
+  readonly keepGps: boolean
+  /** Roles that an image may have; contains `MAIN_ROLE`. */
+  readonly roles: readonly string[]
+}
+
+// ── Database ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// Every method is one transaction or less. Serialisation failures and deadlocks are retried inside, bounded, and end as
+// `write_conflicted`; a database that cannot be reached is `service_unavailable`. An answer that was lost is never
+// assumed: callers repeat the call, and every call may be repeated. Rows of another tenant do not exist.
+
+export interface Database {
+  readonly tenants: Tenants
+  readonly tokens: Tokens
+  readonly products: Products
+  readonly images: ProductImages
+  readonly files: Files
+  readonly ingests: Ingests
+  readonly outbox: Outbox
+  readonly idempotency: IdempotencyKeys
+  readonly signals: Signals
+  /** Resolves when a query was answered; throws `service_unavailable`. */
+  ping(): Promise<void>
+}
+
+export interface Tenants {
+  /** The tenant `default` exists from the first migration. */
+  findByName(name: string): Promise<TenantId | null>
+}
+
+export const TOKEN_ROLES = ['admin', 'writer', 'reader'] as const
+export type TokenRole = (typeof TOKEN_ROLES)[number]
+
+/** Who asks. The tenant comes from here and from nowhere else. */
+export interface Caller {
+  readonly tokenId: TokenId
+  readonly tenantId: TenantId
+  readonly role: TokenRole
+  readonly name: string
+}
+
+export interface TokenRecord extends Caller {
+  /** The first characters, to recognise a token by; never enough to use it. */
+  readonly prefix: string
+  readonly createdAt: Date
+  readonly expiresAt: Date | null
+  readonly revokedAt: Date | null
+}
+
+export interface Tokens {
+  /** Null when the hash is unknown, revoked, or expired by the database's clock. */
+  authenticate(sha256Hex: string): Promise<Caller | null>
+  /** The same question for a session that was opened with a token. */
+  findActive(tokenId: TokenId): Promise<Caller | null>
+  /** Creating the same hash again changes nothing and returns what is there. */
+  create(token: {
+    id: TokenId
+    tenantId: TenantId
+    name: string
+    role: TokenRole
+    sha256Hex: string
+    prefix: string
+    expiresAt: Date | null
+  }): Promise<TokenRecord>
+  /** Newest first. */
+  list(tenantId: TenantId): Promise<readonly TokenRecord[]>
+  /** False when there is no such token. Revoking twice is fine. */
+  revoke(tenantId: TenantId, tokenId: TokenId): Promise<boolean>
+}
+
+export interface Products {
+  /** Throws `sku_taken`. */
+  create(product: { id: ProductId; tenantId: TenantId; sku: string; title: string | null }): Promise<Product>
+  find(tenantId: TenantId, ref: ProductRef): Promise<Product | null>
+}
+
+export interface ImageChange {
+  readonly label?: string
+  readonly excluded?: boolean
+  /** Moves it there, counted as if it had been taken out first; beyond the end is the end. */
+  readonly rank?: number
+  /** Exactly these, taken from other images where they had them. Does not touch the main role unless it is listed. */
+  readonly roles?: readonly string[]
+  readonly main?: boolean
+}
+
+/**
+ * Changes hold the product's row lock, so they happen one after the other, and each returns the product's new version. With
+ * `expectedVersion` they throw `version_mismatched` (details: `version`, `order`) when the product has another. A product or
+ * image that does not exist is `product_unknown` or `image_unknown`.
+ */
+export interface ProductImages {
+  /** Version and images of one moment. */
+  list(tenantId: TenantId, ref: ProductRef): Promise<ImageList | null>
+  find(
+    tenantId: TenantId,
+    ref: ProductRef,
+    imageId: ImageId,
+  ): Promise<{ version: number; rank: number; image: ProductImage } | null>
+  edit(
+    tenantId: TenantId,
+    ref: ProductRef,
+    imageId: ImageId,
+    change: ImageChange,
+    expectedVersion: number | null,
+  ): Promise<number>
+  /** When the main image goes, `promote` makes the first of the rest the main one; `clear` leaves none. */
+  remove(
+    tenantId: TenantId,
+    ref: ProductRef,
+    imageId: ImageId,
+    main: 'promote' | 'clear',
+    expectedVersion: number | null,
+  ): Promise<number>
+  /** Positions become 1…n. Throws `order_incomplete` unless `order` names each image exactly once. */
+  reorder(tenantId: TenantId, ref: ProductRef, order: readonly ImageId[], expectedVersion: number | null): Promise<number>
+  /** Null: no image is the main one. */
+  setMain(tenantId: TenantId, ref: ProductRef, imageId: ImageId | null, expectedVersion: number | null): Promise<number>
+}
+
+export interface Files {
+  find(tenantId: TenantId, fileId: FileId): Promise<File | null>
+  /** What is known of bytes that this tenant has stored before. */
+  findFacts(tenantId: TenantId, digest: Digest): Promise<Facts | null>
+}
+
+export interface NewIngest {
+  readonly id: IngestId
+  readonly tenantId: TenantId
+  readonly tokenId: TokenId
+  readonly source: Source
+  readonly target: Ingest['target']
+  /** Binds a key that `reserve` gave to this ingest; throws `idempotency_key_in_flight` if it was lost meanwhile. */
+  readonly idempotency: { readonly key: string; readonly fingerprint: string } | null
+}
+
+export interface Commit {
+  readonly ingestId: IngestId
+  readonly attempt: number
+  readonly file:
+    | { readonly kind: 'new'; readonly id: FileId; readonly name: string | null; readonly facts: Facts }
+    | { readonly kind: 'existing'; readonly id: FileId }
+  /** Null when the ingest has no target. `stem` is the name before its number. */
+  readonly image: { readonly id: ImageId; readonly stem: string; readonly placement: Placement } | null
+  readonly timeline: readonly TimelineEntry[]
+}
+
+export interface IngestFilter {
+  readonly states?: readonly IngestState[]
+  readonly product?: ProductRef
+  readonly createdFrom?: Date
+  readonly createdTo?: Date
+  /** Part of the file name, label, image name or problem; or a whole id, SKU or digest. Case is ignored. */
+  readonly text?: string
+}
+
+export interface Ingests {
+  /** One transaction: the ingest, its outbox row, the claim on the idempotency key. Afterwards nothing can lose it. */
+  accept(ingest: NewIngest): Promise<Ingest>
+  /** Marks it running and counts an attempt. Null when it is terminal or unknown, or when `epoch` is stale. */
+  start(id: IngestId, epoch: number): Promise<Ingest | null>
+  /**
+   * The one transaction that changes the catalogue: the ingest's row is locked, then the product's; the name gets its
+   * number (never one that was given before), the rank its position; file, image, roles, the product's version, the
+   * ingest's state and its timeline are written together. An ingest that is terminal is left alone and its state returned,
+   * so that a commit may happen twice. Throws `product_unknown`, `file_reference_unknown`, `images_exceeded`.
+   */
+  commit(commit: Commit, limits: Pick<Limits, 'imagesPerProductMax'>): Promise<IngestState>
+  /** Ends it as rejected or failed. False when it was terminal already. */
+  end(id: IngestId, state: 'rejected' | 'failed', problem: Problem, timeline: readonly TimelineEntry[]): Promise<boolean>
+  /** Puts a running one back to `received`; with `forgiveAttempt` the attempt does not count. False when it was not running. */
+  release(
+    id: IngestId,
+    options: { forgiveAttempt: boolean; problem: Problem | null; timeline: readonly TimelineEntry[] },
+  ): Promise<boolean>
+  /** A failed one is received again, with attempts at 0 and a new epoch, and queued. Throws `ingest_unknown`, `ingest_not_replayable`. */
+  replay(tenantId: TenantId, id: IngestId): Promise<Ingest>
+  find(tenantId: TenantId, id: IngestId): Promise<Ingest | null>
+  /** Oldest first. */
+  timeline(tenantId: TenantId, id: IngestId): Promise<readonly TimelineEntry[]>
+  /** Newest first, the ids below `before`. */
+  list(tenantId: TenantId, filter: IngestFilter, page: { before: IngestId | null; limit: number }): Promise<readonly Ingest[]>
+  /** Received or running, untouched for `idleMs` by the database's clock, not in the outbox: a new epoch and a new outbox row. */
+  requeueIdle(idleMs: number, limit: number): Promise<readonly IngestId[]>
+  /** Of these staging keys, those that an ingest still needs: one that is not over, or a failed one that may be replayed. */
+  stagedInUse(keys: readonly string[]): Promise<ReadonlySet<string>>
+  /** How many there are per state, over all tenants, and the age of the oldest that is not over. */
+  census(): Promise<{ states: Readonly<Record<IngestState, number>>; oldestOpenMs: number; outbox: number }>
+}
+
+export interface OutboxEntry {
+  readonly id: string
+  readonly job: IngestJob
+}
+
+export interface Outbox {
+  /** Oldest first. Nobody else gets them until the lease ends or they are removed. */
+  claim(limit: number, leaseMs: number): Promise<readonly OutboxEntry[]>
+  remove(ids: readonly string[]): Promise<void>
+}
+
+/** What was answered to a request, to be answered again. */
+export interface RecordedAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+export type Reservation =
+  | { readonly kind: 'reserved' }
+  | { readonly kind: 'in_flight' }
+  | { readonly kind: 'known'; readonly fingerprint: string; readonly ingestId: IngestId; readonly answer: RecordedAnswer | null }
+
+/** draft-ietf-httpapi-idempotency-key-header. Times are the database's. */
+export interface IdempotencyKeys {
+  /** The owner is the ingest that the request is going to make. A reservation whose lease has ended is taken over; a key older than `keepMs` is forgotten. */
+  reserve(tenantId: TenantId, key: string, owner: IngestId, leaseMs: number, keepMs: number): Promise<Reservation>
+  record(tenantId: TenantId, key: string, owner: IngestId, answer: RecordedAnswer): Promise<void>
+  /** Gives a key back that came to nothing; no effect once it is bound to an ingest. */
+  release(tenantId: TenantId, key: string, owner: IngestId): Promise<void>
+  /** Removes keys older than `keepMs`; returns how many. */
+  forget(keepMs: number, limit: number): Promise<number>
+}
+
+/** Wake-up calls between processes. One may be lost or come for nothing: whoever is woken reads again. */
+export interface Signals {
+  /** Calls `wake` when the ingest may have changed, and after every gap in listening. */
+  onIngest(id: IngestId, wake: () => void): Disposable
+  onOutbox(wake: () => void): Disposable
+}
+
+// ── Queue ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Ids only: the database holds the rest. The job's own id is `<ingestId>-<epoch>`. */
+export interface IngestJob {
+  readonly ingestId: IngestId
+  readonly epoch: number
+}
+
+export interface JobQueue {
+  /** At least once; a job that is there already is not added again. Fails fast with `service_unavailable`. */
+  add(jobs: readonly IngestJob[]): Promise<void>
+}
+
+/** `again`: the job is due after `waitMs`, and that is no failure of the job. */
+export type JobOutcome =
+  | { readonly kind: 'done'; readonly note: string }
+  | { readonly kind: 'again'; readonly waitMs: number; readonly note: string }
+
+/** The signal is aborted when the grace period of a shutdown is over. */
+export type JobHandler = (job: IngestJob, signal: AbortSignal) => Promise<JobOutcome>
+
+/** Takes jobs until it is stopped. */
+export interface JobConsumer {
+  /** Takes no new job, lets running ones finish for `graceMs`, then aborts them; resolves when all have ended. Twice is fine. */
+  stop(graceMs: number): Promise<void>
+}
+
+// ── Objects ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// Two roles: staged bytes as they arrived, and blobs under keys that name their content. A store that cannot be reached or
+// does not answer in time is `service_unavailable`; one without room is `storage_full`.
+
+export interface LocalCopy extends AsyncDisposable {
+  /** A file that other processes of this machine can read until the copy is disposed of. */
+  readonly path: string
+  /** Counted and hashed from what was read back, not from what was sent. */
+  readonly bytes: number
+  readonly digest: Digest
+}
+
+export interface Objects {
+  /** Resolves when the bytes are durable. When the stream throws or the signal is aborted, nothing stays under the key. */
+  stage(key: string, bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>
+  /** Null when nothing is staged under the key. */
+  checkOut(key: string, signal: AbortSignal): Promise<LocalCopy | null>
+  /** Makes staged bytes a blob and checks its length. The same bytes under the same key twice are harmless. The staged ones stay. */
+  promote(stagedKey: string, copy: LocalCopy, blobKey: string, mediaType: string, signal: AbortSignal): Promise<void>
+  /** Removing what is not there is fine. */
+  unstage(key: string): Promise<void>
+  /** Keys that were staged before, oldest first or in any order, at most `limit`. */
+  listStaged(before: Date, limit: number): Promise<readonly string[]>
+  /** For small derived objects. Overwrites. */
+  putBlob(key: string, bytes: Uint8Array, mediaType: string, signal: AbortSignal): Promise<void>
+  /** Size in bytes; null when there is no such blob. */
+  statBlob(key: string): Promise<number | null>
+  /** `range` is inclusive and lies inside the blob. Null when there is no such blob. */
+  readBlob(
+    key: string,
+    range: { start: number; end: number } | null,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array> | null>
+  ping(): Promise<void>
+}
+
+// ── Decoder ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What one full decode tells. `exif` is complete: what may be kept of it is policy. */
+export interface Inspection extends Omit<Facts, 'bytes' | 'digest' | 'thumbnail'> {
+  readonly thumbnail: { readonly data: Uint8Array; readonly width: number; readonly height: number }
+}
+
+export interface Decoder {
+  /** The media type that the first bytes show (4100 are enough), accepted or not; null when they show none. */
+  sniff(head: Uint8Array): Promise<string | null>
+  /**
+   * Decodes every frame once, in a process of its own, under the limits. Throws `media_type_unsupported`, `image_corrupt`,
+   * `image_truncated`, `image_pixels_exceeded`, `image_frames_exceeded`, `image_too_costly` for the image's faults.
+   */
+  inspect(path: string, signal: AbortSignal): Promise<Inspection>
+}
+
+// ── Observer ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What happens, said once; the runtime makes log lines and metrics of it. */
+export type Observed =
+  | { readonly kind: 'ingest.accepted'; readonly ingestId: IngestId; readonly bytes: number }
+  | {
+      readonly kind: 'ingest.step_ended'
+      readonly ingestId: IngestId
+      readonly step: string
+      readonly outcome: TimelineEntry['outcome']
+      readonly durationMs: number
+    }
+  | {
+      readonly kind: 'ingest.ended'
+      readonly ingestId: IngestId
+      readonly state: IngestState
+      readonly code: string | null
+      readonly totalMs: number
+    }
+  | { readonly kind: 'ingest.postponed'; readonly ingestId: IngestId; readonly waitMs: number; readonly cause: unknown }
+  | { readonly kind: 'outbox.relayed'; readonly count: number }
+  | { readonly kind: 'ingest.requeued'; readonly ingestIds: readonly IngestId[] }
+  | { readonly kind: 'staging.swept'; readonly count: number }
+  | { readonly kind: 'background.failed'; readonly task: string; readonly cause: unknown }
+
+export interface Observer {
+  observe(event: Observed): void
+}
