@@ -33,7 +33,7 @@ export type Source =
 
 /** What the image is to be on its product. */
 export interface Placement {
-  /** A stem made safe by `nameStem`; null for the default, `image`. */
+  /** As it was given; null for the default, `image`. The step `name` makes a stem of it. */
   readonly name: string | null
   readonly label: string
   readonly excluded: boolean

@@ -50,6 +50,8 @@ export const DEFAULT_LIMITS = {
   /** The first wait after an error, doubled each time up to the second. */
   retryMsMin: 500,
   retryMsMax: 30_000,
+  /** The wait when a store, queue or database is out of reach: short, so that work goes on soon after it is back. */
+  outageWaitMs: 3_000,
 
   /** Outbox rows taken by one turn of the relay. */
   relayBatchMax: 200,

@@ -352,6 +352,7 @@ export type Observed =
       readonly state: IngestState
       readonly code: string | null
       readonly totalMs: number
+      readonly cause?: unknown
     }
   | { readonly kind: 'ingest.postponed'; readonly ingestId: IngestId; readonly waitMs: number; readonly cause: unknown }
   | { readonly kind: 'outbox.relayed'; readonly count: number }

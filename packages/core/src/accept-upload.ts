@@ -1,0 +1,151 @@
+/** The intake's half of the story: bytes are staged while they arrive, then the promise is recorded, then it is answered. */
+import { createHash } from 'node:crypto'
+import { isOutage, SluiceError } from './errors.ts'
+import { ACCEPTED_TYPES, essenceOf, isMediaType } from './file.ts'
+import type { Digest, FileId, IngestId, TenantId } from './ids.ts'
+import type { Ingest, Source } from './ingest.ts'
+import { humanBytes } from './limits.ts'
+import { safeFileName } from './naming.ts'
+import type { Caller, NewIngest, World } from './ports.ts'
+
+/** Enough for `Decoder.sniff`. */
+const HEAD_BYTES = 4100
+
+/** The part of the world that an intake touches: it never calls the queue, the outbox does. */
+export type IntakeWorld = Omit<World, 'queue' | 'random'>
+
+/** What a request says of the bytes that it brings. */
+export interface Declaration {
+  /** A Content-Type, as it was sent. */
+  readonly contentType: string | null
+  readonly fileName: string | null
+  /** True: a type must be declared and the content must be of it. False: the content alone decides. */
+  readonly typeMustMatch: boolean
+}
+
+/** Bytes that rest under a staging key and belong to nobody yet. */
+export interface StagedUpload {
+  readonly source: Extract<Source, { kind: 'staged' }>
+  /** Removes the bytes again, as far as the store can be reached; what stays is swept later. */
+  discard(): Promise<void>
+}
+
+/**
+ * Streams bytes into staging in one pass that counts, limits, hashes and recognises them. Nothing stays behind when it
+ * throws: `file_too_large`, `file_empty`, `media_type_*`, or whatever the stream itself threw.
+ */
+export async function stageUpload(
+  world: IntakeWorld,
+  tenantId: TenantId,
+  bytes: AsyncIterable<Uint8Array>,
+  declaration: Declaration,
+  signal: AbortSignal,
+): Promise<StagedUpload> {
+  const declaredType = essenceOf(declaration.contentType)
+  if (declaration.typeMustMatch) checkDeclaredType(declaredType)
+
+  const key = `${tenantId}/${world.newId()}`
+  const meter = openMeter(world, declaration.typeMustMatch ? declaredType : null)
+  await world.objects.stage(key, meter.through(bytes), signal)
+  return {
+    source: {
+      kind: 'staged',
+      key,
+      digest: meter.digest(),
+      bytes: meter.bytes(),
+      declaredType,
+      typeMustMatch: declaration.typeMustMatch,
+      fileName: safeFileName(declaration.fileName, world.limits),
+    },
+    discard: () => world.objects.unstage(key).catch(() => undefined),
+  }
+}
+
+/** What an ingest is made of, apart from who asks. */
+export interface IngestRequest {
+  readonly id: IngestId
+  readonly from: StagedUpload | FileId
+  readonly target: Ingest['target']
+  readonly idempotency: NewIngest['idempotency']
+}
+
+/**
+ * Records the promise. When the database's answer is lost the ingest is looked up; staged bytes are discarded only
+ * when it is certain that no ingest holds them.
+ */
+export async function acceptIngest(world: IntakeWorld, caller: Caller, request: IngestRequest): Promise<Ingest> {
+  const { from, ...rest } = request
+  const source: Source = typeof from === 'string' ? { kind: 'file', fileId: from } : from.source
+  try {
+    const ingest = await world.database.ingests.accept({ ...rest, source, tenantId: caller.tenantId, tokenId: caller.tokenId })
+    world.observer.observe({ kind: 'ingest.accepted', ingestId: ingest.id, bytes: source.kind === 'staged' ? source.bytes : 0 })
+    return ingest
+  } catch (error) {
+    if (isOutage(error)) {
+      const recorded = await world.database.ingests.find(caller.tenantId, request.id).catch(() => null)
+      if (recorded) return recorded
+    } else if (typeof from !== 'string') {
+      await from.discard()
+    }
+    throw error
+  }
+}
+
+/** Throws unless the declared type is there and accepted. */
+function checkDeclaredType(declaredType: string | null): void {
+  if (declaredType === null) {
+    throw new SluiceError('media_type_missing', `Declare the media type of the file. Accepted are ${ACCEPTED_TYPES}.`)
+  }
+  if (!isMediaType(declaredType)) {
+    throw new SluiceError(
+      'media_type_unsupported',
+      `The declared type ${declaredType} is not accepted. Accepted are ${ACCEPTED_TYPES}.`,
+    )
+  }
+}
+
+/** Throws unless the content is of an accepted type, and of the declared one where that matters. */
+export function checkContentType(actualType: string | null, declaredType: string | null): void {
+  const found = actualType ?? 'no image type that we know'
+  if (declaredType !== null && actualType !== declaredType) {
+    throw new SluiceError('media_type_mismatched', `The file was declared as ${declaredType}, but its content is ${found}.`)
+  }
+  if (actualType === null || !isMediaType(actualType)) {
+    throw new SluiceError('media_type_unsupported', `The content of the file is ${found}. Accepted are ${ACCEPTED_TYPES}.`)
+  }
+}
+
+/** Passes bytes on unchanged while it learns all that can be learned from one pass. */
+function openMeter(world: IntakeWorld, declaredType: string | null) {
+  const hash = createHash('sha256')
+  const { fileBytesMax } = world.limits
+  let bytes = 0
+  let head = new Uint8Array(0)
+  let recognised = false
+
+  const recognise = async () => {
+    recognised = true
+    checkContentType(await world.decoder.sniff(head), declaredType)
+  }
+
+  async function* through(chunks: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    for await (const chunk of chunks) {
+      bytes += chunk.byteLength
+      if (bytes > fileBytesMax) {
+        throw new SluiceError('file_too_large', `The file is larger than ${humanBytes(fileBytesMax)}.`, {
+          details: { bytesMax: fileBytesMax },
+        })
+      }
+      hash.update(chunk)
+      if (!recognised) {
+        head = Buffer.concat([head, chunk.subarray(0, HEAD_BYTES - head.byteLength)])
+        if (head.byteLength === HEAD_BYTES) await recognise()
+      }
+      yield chunk
+    }
+    if (bytes === 0) throw new SluiceError('file_empty')
+    if (!recognised) await recognise()
+  }
+
+  return { through, bytes: () => bytes, digest: () => hash.digest('hex') as Digest }
+}

@@ -1,0 +1,170 @@
+import { isOutage, type Problem, SluiceError } from './errors.ts'
+import type { Facts, File } from './file.ts'
+import { type Ingest, isTerminal, type IngestState, type TimelineEntry } from './ingest.ts'
+import type { IngestJob, Inspection, JobOutcome, LocalCopy, World } from './ports.ts'
+import { outageWaitMs, retryWaitMs } from './retry.ts'
+import { commit } from './steps/commit.ts'
+import { extract } from './steps/extract.ts'
+import { name } from './steps/name.ts'
+import { store } from './steps/store.ts'
+import { validate } from './steps/validate.ts'
+
+/** The order of work. To see the pipeline, read this line; to change it, change this line. */
+export const PIPELINE = [validate, store, extract, name, commit] as const satisfies readonly Step[]
+
+/**
+ * One verb of the pipeline; its function name is the step's name in timelines, logs and metrics. It answers what it found,
+ * or why there was nothing to do. A SluiceError below 500 is the image's fault or the request's and ends the ingest as
+ * rejected; any other error is ours or the network's, and the ingest is tried again.
+ */
+export type Step = (work: Work, world: World, signal: AbortSignal) => Promise<StepOutcome>
+
+export type StepOutcome =
+  | { readonly kind: 'done'; readonly found?: Partial<Findings>; readonly note?: string }
+  | { readonly kind: 'skipped'; readonly found?: Partial<Findings>; readonly because: string }
+
+/** What the steps of one run have found so far. */
+export interface Findings {
+  /** The staged bytes, within reach of the decoder. */
+  readonly copy: LocalCopy
+  readonly inspection: Inspection
+  readonly facts: Facts
+  /** The file that the request referred to. */
+  readonly file: File
+  /** The name before its number. */
+  readonly stem: string
+  readonly state: IngestState
+}
+
+export interface Work extends Partial<Findings> {
+  readonly ingest: Ingest
+  readonly timeline: readonly TimelineEntry[]
+}
+
+/**
+ * Runs the pipeline for one job. Whatever happens, the outcome is in the database before this resolves; if the database
+ * cannot be reached, the job comes again.
+ */
+export async function processIngest(world: World, job: IngestJob, signal: AbortSignal): Promise<JobOutcome> {
+  const run: Run = { world, job, stopping: signal, timeline: [], copy: null }
+  try {
+    const ingest = await world.database.ingests.start(job.ingestId, job.epoch)
+    if (!ingest) return { kind: 'done', note: 'nothing to do: the ingest is over, or queued anew' }
+    return await runToTheEnd(run, ingest)
+  } catch (error) {
+    return postpone(run, outageWaitMs(world), error)
+  }
+}
+
+/** What belongs to one run: its notes, and what must be given back at its end. */
+interface Run {
+  readonly world: World
+  readonly job: IngestJob
+  readonly stopping: AbortSignal
+  readonly timeline: TimelineEntry[]
+  copy: LocalCopy | null
+}
+
+async function runToTheEnd(run: Run, ingest: Ingest): Promise<JobOutcome> {
+  if (ingest.attempts > run.world.limits.attemptsMax) return await giveUp(run, ingest, null)
+  try {
+    const state = await runSteps(run, ingest)
+    return await finish(run, ingest, state, null)
+  } catch (error) {
+    return await settle(run, ingest, error)
+  } finally {
+    await run.copy?.[Symbol.asyncDispose]()
+  }
+}
+
+async function runSteps(run: Run, ingest: Ingest): Promise<IngestState> {
+  const { world, timeline } = run
+  const signal = AbortSignal.any([run.stopping, AbortSignal.timeout(world.limits.ingestMsMax)])
+  const work: Work = { ingest, timeline }
+  for (const step of PIPELINE) {
+    signal.throwIfAborted()
+    const outcome = await noted(run, ingest, step.name, () => step(work, world, signal))
+    Object.assign(work, outcome.found)
+    run.copy = work.copy ?? null
+  }
+  return work.state ?? ingest.state
+}
+
+/** Runs one step and writes it into the timeline, however it ends. */
+async function noted(run: Run, ingest: Ingest, step: string, act: () => Promise<StepOutcome>): Promise<StepOutcome> {
+  const { world, timeline } = run
+  const at = world.now()
+  const note = (outcome: TimelineEntry['outcome'], detail: string | null) => {
+    const durationMs = world.now().getTime() - at.getTime()
+    timeline.push({ at, step, attempt: ingest.attempts, outcome, durationMs, detail })
+    world.observer.observe({ kind: 'ingest.step_ended', ingestId: ingest.id, step, outcome, durationMs })
+  }
+  try {
+    const outcome = await act()
+    note(outcome.kind, outcome.kind === 'done' ? (outcome.note ?? null) : outcome.because)
+    return outcome
+  } catch (error) {
+    note(isFaultOfTheRequest(error) ? 'rejected' : 'retried', problemOf(error).detail)
+    throw error
+  }
+}
+
+/** Decides what an error means for the ingest. Only the first case is an end by the image's own fault. */
+async function settle(run: Run, ingest: Ingest, error: unknown): Promise<JobOutcome> {
+  const { world, timeline } = run
+  const { ingests } = world.database
+  if (isFaultOfTheRequest(error)) {
+    const problem = problemOf(error)
+    await ingests.end(ingest.id, 'rejected', problem, timeline)
+    return finish(run, ingest, 'rejected', problem)
+  }
+  const interrupted = run.stopping.aborted
+  if (!interrupted && !isOutage(error) && ingest.attempts >= world.limits.attemptsMax) return giveUp(run, ingest, error)
+
+  const forgiveAttempt = interrupted || isOutage(error)
+  const waitMs = interrupted ? 0 : isOutage(error) ? outageWaitMs(world) : retryWaitMs(world, ingest.attempts)
+  await ingests.release(ingest.id, { forgiveAttempt, problem: problemOf(error), timeline })
+  return postpone(run, waitMs, error)
+}
+
+async function giveUp(run: Run, ingest: Ingest, error: unknown): Promise<JobOutcome> {
+  const last = error === null ? 'The worker died each time.' : `The last error was: ${problemOf(error).detail}`
+  const problem: Problem = {
+    code: 'attempts_exhausted',
+    detail: `Given up after ${run.world.limits.attemptsMax} attempts. ${last}`,
+  }
+  await run.world.database.ingests.end(ingest.id, 'failed', problem, run.timeline)
+  return finish(run, ingest, 'failed', problem, error)
+}
+
+/** The ingest is over: its staged bytes are not needed any more, unless it may be replayed. */
+async function finish(
+  run: Run,
+  ingest: Ingest,
+  state: IngestState,
+  problem: Problem | null,
+  cause?: unknown,
+): Promise<JobOutcome> {
+  const { world } = run
+  if (isTerminal(state) && state !== 'failed' && ingest.source.kind === 'staged') {
+    await world.objects.unstage(ingest.source.key).catch(() => undefined) // The sweeper removes what stays.
+  }
+  const totalMs = world.now().getTime() - ingest.createdAt.getTime()
+  world.observer.observe({ kind: 'ingest.ended', ingestId: ingest.id, state, code: problem?.code ?? null, totalMs, cause })
+  return { kind: 'done', note: problem ? `${state}: ${problem.code}` : state }
+}
+
+function postpone(run: Run, waitMs: number, cause: unknown): JobOutcome {
+  run.world.observer.observe({ kind: 'ingest.postponed', ingestId: run.job.ingestId, waitMs, cause })
+  return { kind: 'again', waitMs, note: problemOf(cause).detail }
+}
+
+function isFaultOfTheRequest(error: unknown): error is SluiceError {
+  return SluiceError.is(error) && error.status < 500
+}
+
+/** What may be told of an error. The text of one that is not ours stays in the log. */
+function problemOf(error: unknown): Problem {
+  if (!SluiceError.is(error)) return { code: 'internal_error', detail: 'An unexpected error; the log has the details.' }
+  return { code: error.code, detail: error.message, details: error.details }
+}

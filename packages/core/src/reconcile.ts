@@ -1,0 +1,11 @@
+import type { World } from './ports.ts'
+
+/**
+ * Ingests that nobody has touched for longer than any run may take are queued again under a new epoch: whatever the
+ * queue has lost is rebuilt from the database. Returns how many.
+ */
+export async function reconcile({ database, limits, observer }: World): Promise<number> {
+  const ingestIds = await database.ingests.requeueIdle(limits.reconcileAfterMs, limits.reconcileBatchMax)
+  if (ingestIds.length > 0) observer.observe({ kind: 'ingest.requeued', ingestIds })
+  return ingestIds.length
+}

@@ -1,0 +1,39 @@
+import type { FileId, ImageId } from '../ids.ts'
+import type { StepOutcome, Work } from '../pipeline.ts'
+import type { Commit, World } from '../ports.ts'
+
+/** One transaction makes it true: file, image, name, position, roles, version, state. Twice is once. */
+export async function commit(work: Work, world: World): Promise<StepOutcome> {
+  const { ingest, timeline } = work
+  const own = {
+    at: world.now(),
+    step: 'commit',
+    attempt: ingest.attempts,
+    outcome: 'done',
+    durationMs: null,
+    detail: null,
+  } as const
+  const state = await world.database.ingests.commit(
+    {
+      ingestId: ingest.id,
+      attempt: ingest.attempts,
+      file: fileOf(work, world),
+      image: imageOf(work, world),
+      timeline: [...timeline, own],
+    },
+    world.limits,
+  )
+  return { kind: 'done', found: { state } }
+}
+
+function fileOf({ ingest, file, facts }: Work, world: World): Commit['file'] {
+  if (file) return { kind: 'existing', id: file.id }
+  if (!facts || ingest.source.kind !== 'staged') throw new Error('commit ran before the facts were known')
+  return { kind: 'new', id: world.newId() as FileId, name: ingest.source.fileName, facts }
+}
+
+function imageOf({ ingest, stem }: Work, world: World): Commit['image'] {
+  if (!ingest.target) return null
+  if (stem === undefined) throw new Error('commit ran before the name was chosen')
+  return { id: world.newId() as ImageId, stem, placement: ingest.target.placement }
+}

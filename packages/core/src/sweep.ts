@@ -1,0 +1,13 @@
+import type { World } from './ports.ts'
+
+/** Removes staged bytes that no ingest needs: uploads that were cut off, and what a crash left behind. Returns how many. */
+export async function sweepStaging({ database, objects, limits, observer, now }: World): Promise<number> {
+  const before = new Date(now().getTime() - limits.stagedMsMax)
+  const old = await objects.listStaged(before, limits.sweepBatchMax)
+  if (old.length === 0) return 0
+  const needed = await database.ingests.stagedInUse(old)
+  const unneeded = old.filter((key) => !needed.has(key))
+  for (const key of unneeded) await objects.unstage(key)
+  if (unneeded.length > 0) observer.observe({ kind: 'staging.swept', count: unneeded.length })
+  return unneeded.length
+}
