@@ -1,7 +1,7 @@
 /** The intake's half of the story: bytes are staged while they arrive, then the promise is recorded, then it is answered. */
 import { createHash } from 'node:crypto'
 import { isOutage, SluiceError } from './errors.ts'
-import { ACCEPTED_TYPES, essenceOf, isMediaType } from './file.ts'
+import { ACCEPTED_TYPES, essenceOf, isMediaType, type MediaType } from './file.ts'
 import type { Digest, FileId, IngestId, TenantId } from './ids.ts'
 import type { Ingest, Source } from './ingest.ts'
 import { humanBytes } from './limits.ts'
@@ -26,6 +26,8 @@ export interface Declaration {
 /** Bytes that rest under a staging key and belong to nobody yet. */
 export interface StagedUpload {
   readonly source: Extract<Source, { kind: 'staged' }>
+  /** What the first bytes show; one of the accepted types. */
+  readonly mediaType: MediaType
   /** Removes the bytes again, as far as the store can be reached; what stays is swept later. */
   discard(): Promise<void>
 }
@@ -41,24 +43,25 @@ export async function stageUpload(
   declaration: Declaration,
   signal: AbortSignal,
 ): Promise<StagedUpload> {
-  const declaredType = essenceOf(declaration.contentType)
-  if (declaration.typeMustMatch) checkDeclaredType(declaredType)
-
+  const expected = expectedType(declaration)
   const key = `${tenantId}/${world.newId()}`
-  const meter = openMeter(world, declaration.typeMustMatch ? declaredType : null)
+  const meter = openMeter(world, expected)
   await world.objects.stage(key, meter.through(bytes), signal)
   return {
-    source: {
-      kind: 'staged',
-      key,
-      digest: meter.digest(),
-      bytes: meter.bytes(),
-      declaredType,
-      typeMustMatch: declaration.typeMustMatch,
-      fileName: safeFileName(declaration.fileName, world.limits),
-    },
+    source: { kind: 'staged', key, ...meter.result(), ...declared(world, declaration) },
+    mediaType: meter.mediaType(),
     discard: () => world.objects.unstage(key).catch(() => undefined),
   }
+}
+
+/** The same bytes under a declaration that arrived after them, as in JSON whose `media_type` follows the content. */
+export function redeclare(world: IntakeWorld, staged: StagedUpload, declaration: Declaration): StagedUpload {
+  checkContentType(staged.mediaType, expectedType(declaration))
+  return { ...staged, source: { ...staged.source, ...declared(world, declaration) } }
+}
+
+function declared({ limits }: IntakeWorld, { contentType, fileName, typeMustMatch }: Declaration) {
+  return { declaredType: essenceOf(contentType), typeMustMatch, fileName: safeFileName(fileName, limits) }
 }
 
 /** What an ingest is made of, apart from who asks. */
@@ -91,21 +94,21 @@ export async function acceptIngest(world: IntakeWorld, caller: Caller, request: 
   }
 }
 
-/** Throws unless the declared type is there and accepted. */
-function checkDeclaredType(declaredType: string | null): void {
-  if (declaredType === null) {
+/** The type that the content must have; null when the content alone decides. Throws unless one that is needed is there and accepted. */
+function expectedType({ contentType, typeMustMatch }: Declaration): MediaType | null {
+  if (!typeMustMatch) return null
+  const type = essenceOf(contentType)
+  if (type === null) {
     throw new SluiceError('media_type_missing', `Declare the media type of the file. Accepted are ${ACCEPTED_TYPES}.`)
   }
-  if (!isMediaType(declaredType)) {
-    throw new SluiceError(
-      'media_type_unsupported',
-      `The declared type ${declaredType} is not accepted. Accepted are ${ACCEPTED_TYPES}.`,
-    )
+  if (!isMediaType(type)) {
+    throw new SluiceError('media_type_unsupported', `The declared type ${type} is not accepted. Accepted are ${ACCEPTED_TYPES}.`)
   }
+  return type
 }
 
 /** Throws unless the content is of an accepted type, and of the declared one where that matters. */
-export function checkContentType(actualType: string | null, declaredType: string | null): void {
+export function checkContentType(actualType: string | null, declaredType: string | null): MediaType {
   const found = actualType ?? 'no image type that we know'
   if (declaredType !== null && actualType !== declaredType) {
     throw new SluiceError('media_type_mismatched', `The file was declared as ${declaredType}, but its content is ${found}.`)
@@ -113,6 +116,7 @@ export function checkContentType(actualType: string | null, declaredType: string
   if (actualType === null || !isMediaType(actualType)) {
     throw new SluiceError('media_type_unsupported', `The content of the file is ${found}. Accepted are ${ACCEPTED_TYPES}.`)
   }
+  return actualType
 }
 
 /** Passes bytes on unchanged while it learns all that can be learned from one pass. */
@@ -121,11 +125,10 @@ function openMeter(world: IntakeWorld, declaredType: string | null) {
   const { fileBytesMax } = world.limits
   let bytes = 0
   let head = new Uint8Array(0)
-  let recognised = false
+  let mediaType: MediaType | null = null
 
   const recognise = async () => {
-    recognised = true
-    checkContentType(await world.decoder.sniff(head), declaredType)
+    mediaType = checkContentType(await world.decoder.sniff(head), declaredType)
   }
 
   async function* through(chunks: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
@@ -137,15 +140,22 @@ function openMeter(world: IntakeWorld, declaredType: string | null) {
         })
       }
       hash.update(chunk)
-      if (!recognised) {
+      if (mediaType === null) {
         head = Buffer.concat([head, chunk.subarray(0, HEAD_BYTES - head.byteLength)])
         if (head.byteLength === HEAD_BYTES) await recognise()
       }
       yield chunk
     }
     if (bytes === 0) throw new SluiceError('file_empty')
-    if (!recognised) await recognise()
+    if (mediaType === null) await recognise()
   }
 
-  return { through, bytes: () => bytes, digest: () => hash.digest('hex') as Digest }
+  return {
+    through,
+    result: () => ({ bytes, digest: hash.digest('hex') as Digest }),
+    mediaType: () => {
+      if (mediaType === null) throw new Error('the store did not read the stream to its end')
+      return mediaType
+    },
+  }
 }

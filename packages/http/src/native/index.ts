@@ -1,0 +1,33 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+import type { IntakeWorld } from '@sluice/core'
+import { guardRoutes } from '../authenticate.ts'
+import { fileRoutes } from './files.ts'
+import { imageRoutes } from './images.ts'
+import { ingestRoutes } from './ingests.ts'
+import { openApi } from './openapi.ts'
+import { productRoutes } from './products.ts'
+
+export interface NativeOptions {
+  readonly world: IntakeWorld
+}
+
+/** Our own API under `/v1`, its description at `/v1/openapi.json`, and the readable form of that at `/docs`. */
+export async function nativeApi(app: FastifyInstance, { world }: NativeOptions): Promise<void> {
+  await app.register(swagger, openApi)
+  await app.register(
+    async (v1) => {
+      guardRoutes(v1, world.database)
+      v1.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, async () => app.swagger())
+      for (const routes of [productRoutes, imageRoutes, fileRoutes, ingestRoutes]) await v1.register(routes, { world })
+    },
+    { prefix: '/v1' },
+  )
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    uiConfig: { docExpansion: 'list', deepLinking: true, tryItOutEnabled: false },
+    theme: { title: 'Sluice API' },
+  })
+}

@@ -1,0 +1,125 @@
+/** The shapes on the native wire. Names are snake_case, times are RFC 3339, sizes are bytes and pixels. */
+import { INGEST_STATES, MEDIA_TYPES } from '@sluice/core'
+import { Type, type TSchema } from 'typebox'
+
+export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+const time = Type.String({ format: 'date-time' })
+const uuid = Type.String({ format: 'uuid' })
+const link = Type.String({ format: 'uri-reference' })
+
+export const Problem = Type.Object(
+  {
+    type: Type.String(),
+    title: Type.String(),
+    status: Type.Integer(),
+    detail: Type.Optional(Type.String()),
+    code: Type.String({ description: 'Stable; meant for programs.' }),
+  },
+  { title: 'Problem', description: 'RFC 9457', additionalProperties: true },
+)
+
+export const Product = Type.Object(
+  {
+    id: uuid,
+    number: Type.Integer(),
+    sku: Type.String(),
+    title: nullable(Type.String()),
+    version: Type.Integer({ description: 'Grows with every change to the images.' }),
+    created_at: time,
+    links: Type.Object({ self: link, images: link }),
+  },
+  { title: 'Product' },
+)
+
+export const File = Type.Object(
+  {
+    id: uuid,
+    number: Type.Integer(),
+    name: nullable(Type.String({ description: "The uploader's file name, made safe." })),
+    media_type: Type.Enum(Object.keys(MEDIA_TYPES)),
+    bytes: Type.Integer(),
+    sha256: Type.String(),
+    width: Type.Integer({ description: 'As displayed, after the EXIF orientation.' }),
+    height: Type.Integer({ description: 'As displayed.' }),
+    orientation: Type.Integer({ minimum: 1, maximum: 8 }),
+    mode: Type.String({ description: "The colour mode in Pillow's words.", examples: ['RGB'] }),
+    alpha: Type.Boolean(),
+    frames: Type.Integer(),
+    density: nullable(Type.Number({ description: 'Pixels per inch.' })),
+    icc_name: nullable(Type.String()),
+    exif: nullable(Type.Record(Type.String(), Type.Record(Type.String(), Type.Unknown()))),
+    dominant_colour: Type.String({ examples: ['#336699'] }),
+    thumbhash: Type.String({ description: 'Base64.' }),
+    warnings: Type.Array(Type.String()),
+    thumbnail: Type.Object({ width: Type.Integer(), height: Type.Integer(), bytes: Type.Integer(), url: link }),
+    url: link,
+    created_at: time,
+  },
+  { title: 'File' },
+)
+
+export const Image = Type.Object(
+  {
+    id: uuid,
+    number: Type.Integer(),
+    product_id: uuid,
+    name: Type.String({ examples: ['image_2'] }),
+    position: Type.Integer({ description: '1 is the front.' }),
+    label: Type.String(),
+    excluded: Type.Boolean({ description: 'Hidden from shoppers.' }),
+    roles: Type.Array(Type.String()),
+    main: Type.Boolean(),
+    file: File,
+    created_at: time,
+    updated_at: time,
+    links: Type.Object({ self: link, product: link }),
+  },
+  { title: 'Image' },
+)
+
+export const ImageList = Type.Object({ version: Type.Integer(), images: Type.Array(Image) }, { title: 'ImageList' })
+
+const TimelineEntry = Type.Object({
+  at: time,
+  step: Type.String(),
+  attempt: Type.Integer(),
+  outcome: Type.Enum(['done', 'skipped', 'rejected', 'failed', 'retried']),
+  duration_ms: nullable(Type.Number()),
+  detail: nullable(Type.String()),
+})
+
+const ingestFields = {
+  id: uuid,
+  state: Type.Enum([...INGEST_STATES]),
+  product_id: nullable(uuid),
+  file_name: nullable(Type.String()),
+  bytes: nullable(Type.Integer()),
+  attempts: Type.Integer(),
+  result: nullable(Type.Object({ file_id: uuid, file: link, image_id: nullable(uuid), image: nullable(link) })),
+  error: nullable(Problem),
+  created_at: time,
+  updated_at: time,
+  finished_at: nullable(time),
+  links: Type.Object({ self: link, events: link }),
+}
+
+export const Ingest = Type.Object(ingestFields, { title: 'Ingest' })
+
+export const IngestWithTimeline = Type.Object(
+  { ...ingestFields, timeline: Type.Array(TimelineEntry) },
+  { title: 'IngestWithTimeline' },
+)
+
+export const IngestPage = Type.Object(
+  { items: Type.Array(Ingest), next: nullable(link) },
+  { title: 'IngestPage', description: 'Newest first; `next` is the page of older ones.' },
+)
+
+/** The responses that every guarded route may give, beside its own. */
+export const problems = (...statuses: number[]) =>
+  Object.fromEntries(
+    [...statuses, 401, 403, 503].map((status) => [
+      status,
+      { content: { 'application/problem+json': { schema: Problem } }, description: 'Problem' },
+    ]),
+  )

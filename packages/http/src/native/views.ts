@@ -1,0 +1,109 @@
+/** What is known, as it stands on the native wire. */
+import {
+  ERRORS,
+  type File,
+  type Ingest,
+  isMain,
+  type Problem,
+  type Product,
+  type ProductImage,
+  type TimelineEntry,
+} from '@sluice/core'
+
+export const productPath = (productId: string) => `/v1/products/${productId}`
+export const imagePath = (productId: string, imageId: string) => `${productPath(productId)}/images/${imageId}`
+export const filePath = (fileId: string) => `/v1/files/${fileId}`
+export const ingestPath = (ingestId: string) => `/v1/ingests/${ingestId}`
+
+export function productView(product: Product) {
+  const { id, number, sku, title, version } = product
+  const self = productPath(id)
+  return {
+    id,
+    number,
+    sku,
+    title,
+    version,
+    created_at: product.createdAt.toISOString(),
+    links: { self, images: `${self}/images` },
+  }
+}
+
+export function fileView({ id, number, name, facts, createdAt }: File) {
+  const { bytes, width, height, orientation, mode, alpha, frames, density, exif, thumbhash, warnings } = facts
+  return {
+    id,
+    number,
+    name,
+    media_type: facts.mediaType,
+    bytes,
+    sha256: facts.digest,
+    width,
+    height,
+    orientation,
+    mode,
+    alpha,
+    frames,
+    density,
+    icc_name: facts.iccName,
+    exif,
+    dominant_colour: facts.dominantColour,
+    thumbhash,
+    warnings,
+    thumbnail: { ...facts.thumbnail, url: `${filePath(id)}/thumbnail` },
+    url: `${filePath(id)}/content`,
+    created_at: createdAt.toISOString(),
+  }
+}
+
+/** `rank` is the image's place in the order: what the native API calls its position. */
+export function imageView(image: ProductImage, rank: number) {
+  const { id, number, productId, name, label, excluded, roles, file, createdAt, updatedAt } = image
+  return {
+    id,
+    number,
+    product_id: productId,
+    name,
+    position: rank,
+    label,
+    excluded,
+    roles,
+    main: isMain(image),
+    file: fileView(file),
+    created_at: createdAt.toISOString(),
+    updated_at: updatedAt.toISOString(),
+    links: { self: imagePath(productId, id), product: productPath(productId) },
+  }
+}
+
+export function ingestView(ingest: Ingest) {
+  const { id, state, source, target, attempts, result, problem } = ingest
+  const self = ingestPath(id)
+  return {
+    id,
+    state,
+    product_id: target?.productId ?? null,
+    file_name: source.kind === 'staged' ? source.fileName : null,
+    bytes: source.kind === 'staged' ? source.bytes : null,
+    attempts,
+    result: result && {
+      file_id: result.fileId,
+      file: filePath(result.fileId),
+      image_id: result.imageId,
+      image: result.imageId && target ? imagePath(target.productId, result.imageId) : null,
+    },
+    error: problem && problemView(problem),
+    created_at: ingest.createdAt.toISOString(),
+    updated_at: ingest.updatedAt.toISOString(),
+    finished_at: ingest.finishedAt?.toISOString() ?? null,
+    links: { self, events: `${self}/events` },
+  }
+}
+
+export function timelineView({ at, step, attempt, outcome, durationMs, detail }: TimelineEntry) {
+  return { at: at.toISOString(), step, attempt, outcome, duration_ms: durationMs, detail }
+}
+
+function problemView({ code, detail, details }: Problem) {
+  return { type: 'about:blank', ...ERRORS[code], detail, ...details, code }
+}

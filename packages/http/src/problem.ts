@@ -1,0 +1,73 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { ERRORS, type ErrorCode, SluiceError } from '@sluice/core'
+
+/** RFC 9457, with our stable `code` beside the type. */
+export interface ProblemDocument {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly code: ErrorCode
+  readonly detail?: string
+  readonly [extension: string]: unknown
+}
+
+export const PROBLEM_TYPE = 'application/problem+json'
+
+/** The body for an error. Details are extensions; what is not a SluiceError tells nothing of itself. */
+export function problemOf(error: SluiceError): ProblemDocument {
+  const { status, title } = ERRORS[error.code]
+  const detail = error.message === title ? {} : { detail: error.message }
+  return { type: 'about:blank', title, status, ...detail, ...error.details, code: error.code }
+}
+
+export function sendProblem(reply: FastifyReply, error: SluiceError): FastifyReply {
+  if (error.code === 'token_missing' || error.code === 'token_invalid') {
+    // RFC 6750 §3: the error attribute is left out when no token was given.
+    void reply.header('www-authenticate', error.code === 'token_invalid' ? 'Bearer error="invalid_token"' : 'Bearer')
+  }
+  if (error.status === 503 || error.code === 'idempotency_key_in_flight' || error.code === 'write_conflicted') {
+    void reply.header('retry-after', error.status === 503 ? '3' : '1')
+  }
+  return reply.code(error.status).type(PROBLEM_TYPE).send(problemOf(error))
+}
+
+/** The error handler of a native scope. Errors of 500 and above are logged with their cause; the caller learns only the code. */
+export function handleError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const ours = asSluiceError(error)
+  if (ours.status >= 500) request.log.error({ err: ours.cause ?? ours, code: ours.code }, 'request failed')
+  return sendProblem(reply, ours)
+}
+
+const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'content_type_unsupported',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'request_too_large',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'request_invalid',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'json_invalid',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'json_invalid',
+  FST_ERR_NOT_FOUND: 'route_unknown',
+  FST_ERR_BAD_URL: 'route_unknown',
+}
+
+/** Translates what Fastify throws; our own errors pass, and anything else is `internal_error`. */
+export function asSluiceError(error: FastifyError | Error): SluiceError {
+  if (SluiceError.is(error)) return error
+  if ('validation' in error && error.validation) {
+    const errors = error.validation.map(({ instancePath, message }) => ({ field: fieldName(instancePath), message }))
+    const [first] = errors
+    return new SluiceError('request_invalid', first ? `${first.field} ${first.message}.` : undefined, {
+      details: { errors },
+      cause: error,
+    })
+  }
+  const code = 'code' in error ? FASTIFY_CODES[error.code] : undefined
+  if (code) return new SluiceError(code, undefined, { cause: error })
+  const status = 'statusCode' in error ? error.statusCode : undefined
+  // Fastify marks errors of its own JSON parser only by their status.
+  if (status === 400) return new SluiceError('json_invalid', undefined, { cause: error })
+  return new SluiceError('internal_error', undefined, { cause: error })
+}
+
+/** `/roles/0` as `roles.0`; the root as `body`. */
+function fieldName(instancePath: string): string {
+  return instancePath.slice(1).replaceAll('/', '.') || 'body'
+}
