@@ -5,6 +5,7 @@ import { stopLeftover } from './embedded-postgres-leftover.ts'
 import { lockDirectory } from './embedded-postgres-lock.ts'
 import { findPlace, type Place } from './embedded-postgres-place.ts'
 import { openChild, type Child } from './lifecycle-child.ts'
+import { StartError } from './lifecycle-start-error.ts'
 
 export interface EmbeddedPostgresOptions {
   /** Made when it is missing. Holds the lock, the password and, where the server can reach it, the cluster. */
@@ -68,6 +69,8 @@ async function startServer(place: Place, options: EmbeddedPostgresOptions): Prom
       // Between asking for a free port and using it, somebody else may have taken it.
       const isPortTaken = /could not bind|Address already in use/.test(log)
       if (options.port === undefined && isPortTaken && attempt < PORT_ATTEMPTS_MAX) continue
+      if (isPortTaken)
+        throw new StartError(`Port ${port} is in use: stop what uses it, or give the embedded PostgreSQL another.`, cause)
       throw postgresFailed('postgres', log, cause)
     }
   }
