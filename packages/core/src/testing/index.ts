@@ -1,0 +1,2 @@
+export * from './memory-objects.ts'
+export * from './objects-suite.ts'

@@ -1,0 +1,101 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { SluiceError } from '../errors.ts'
+import type { Digest } from '../ids.ts'
+import type { LocalCopy, Objects } from '../ports.ts'
+
+interface Staged {
+  readonly bytes: Uint8Array
+  readonly at: Date
+}
+
+/** Objects in two maps. Only a checked-out copy is a file, since others must be able to read it. */
+export function memoryObjects(now: () => Date = () => new Date()): Objects & AsyncDisposable {
+  const staged = new Map<string, Staged>()
+  const blobs = new Map<string, Uint8Array>()
+  const copies = new AsyncDisposableStack()
+  return {
+    async stage(key, bytes, signal) {
+      requireKey(key)
+      staged.set(key, { bytes: await collect(bytes, signal), at: now() })
+    },
+    async checkOut(key, signal) {
+      signal.throwIfAborted()
+      const found = staged.get(requireKey(key))
+      return found ? copies.use(await writeCopy(found.bytes)) : null
+    },
+    async promote(stagedKey, copy, blobKey, _mediaType, signal) {
+      signal.throwIfAborted()
+      const found = staged.get(requireKey(stagedKey))
+      if (found?.bytes.byteLength !== copy.bytes) throw new SluiceError('bytes_damaged')
+      blobs.set(requireKey(blobKey), found.bytes)
+    },
+    async unstage(key) {
+      staged.delete(requireKey(key))
+    },
+    async listStaged(before, limit) {
+      return [...staged].flatMap(([key, { at }]) => (at < before ? [key] : [])).slice(0, limit)
+    },
+    async putBlob(key, bytes, _mediaType, signal) {
+      signal.throwIfAborted()
+      blobs.set(requireKey(key), Uint8Array.from(bytes))
+    },
+    async statBlob(key) {
+      return blobs.get(requireKey(key))?.byteLength ?? null
+    },
+    async readBlob(key, range, signal) {
+      signal.throwIfAborted()
+      const bytes = blobs.get(requireKey(key))
+      return bytes ? chunksOf(range ? bytes.subarray(range.start, range.end + 1) : bytes, signal) : null
+    },
+    async ping() {},
+    [Symbol.asyncDispose]: () => copies.disposeAsync(),
+  }
+}
+
+/** The rules of the drivers that make paths of keys. */
+function requireKey(key: string): string {
+  const isPath = key.split('/').every((segment) => !['', '.', '..'].includes(segment))
+  if (!isPath || key.includes('\0') || key.includes('\\')) throw new SluiceError('internal_error', 'The object key is not valid')
+  return key
+}
+
+async function collect(source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Uint8Array> {
+  signal.throwIfAborted()
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const abort = (): void => reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([concatenate(source, signal), aborted])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+async function concatenate(source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of source) {
+    signal.throwIfAborted()
+    chunks.push(Uint8Array.from(chunk))
+  }
+  return Buffer.concat(chunks)
+}
+
+async function writeCopy(bytes: Uint8Array): Promise<LocalCopy> {
+  const dir = await mkdtemp(join(tmpdir(), 'sluice-memory-'))
+  const path = join(dir, randomUUID())
+  await writeFile(path, bytes)
+  const digest = createHash('sha256').update(bytes).digest('hex') as Digest
+  return { path, bytes: bytes.byteLength, digest, [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }) }
+}
+
+const CHUNK_BYTES = 64 * 1024
+
+async function* chunksOf(bytes: Uint8Array, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let at = 0; at < bytes.byteLength; at += CHUNK_BYTES) {
+    signal.throwIfAborted()
+    yield bytes.subarray(at, at + CHUNK_BYTES)
+  }
+}

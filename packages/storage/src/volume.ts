@@ -1,0 +1,176 @@
+import type { LocalCopy } from '@sluice/core'
+import { SluiceError } from '@sluice/core'
+import { constants, createWriteStream } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import { access, copyFile, link, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join, resolve, sep } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { codeOf, guarded, nullIfAbsent } from './failures.ts'
+import { Inflow } from './inflow.ts'
+import { checkedKey } from './keys.ts'
+import { outflow } from './outflow.ts'
+import type { Scratch } from './scratch.ts'
+import { Tally } from './scratch.ts'
+
+const CHUNK_BYTES = 512 * 1024
+
+/**
+ * Objects as files below one directory. A file is complete and durable before it gets its name, and is never changed in place:
+ * whoever reads one keeps reading the same bytes when it is replaced. The scratch directory must be on the same file system.
+ */
+export class Volume {
+  readonly #root: string
+  readonly #scratch: Scratch
+
+  private constructor(root: string, scratch: Scratch) {
+    this.#root = root
+    this.#scratch = scratch
+  }
+
+  static async open(dir: string, scratch: Scratch): Promise<Volume> {
+    const root = resolve(dir)
+    await mkdir(root, { recursive: true })
+    return new Volume(root, scratch)
+  }
+
+  async write(key: string, bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+    const path = this.#pathOf(key)
+    const inflow = new Inflow(bytes, signal)
+    const partial = this.#scratch.newPath()
+    try {
+      // `flush` is an fsync before the file is closed.
+      await pipeline(inflow, createWriteStream(partial, { flags: 'wx', flush: true, highWaterMark: CHUNK_BYTES }))
+      signal.throwIfAborted()
+      await settle(partial, path)
+    } catch (error) {
+      await rm(partial, { force: true })
+      throw inflow.blame(error)
+    }
+  }
+
+  /** Gives a file that is durable already another name, here. */
+  async adopt(file: LocalCopy, key: string, signal: AbortSignal): Promise<void> {
+    const path = this.#pathOf(key)
+    const partial = this.#scratch.newPath()
+    try {
+      await guarded(signal, async () => {
+        await linkOrCopy(file.path, partial)
+        if ((await stat(partial)).size !== file.bytes) throw new SluiceError('bytes_damaged')
+        await settle(partial, path)
+      })
+    } finally {
+      // rename(2) does nothing, successfully, when both names are links to one file: the partial one would stay.
+      await rm(partial, { force: true })
+    }
+  }
+
+  /** The file itself, read once. Disposing of the copy leaves it where it is. */
+  async checkOut(key: string, signal: AbortSignal): Promise<LocalCopy | null> {
+    const path = this.#pathOf(key)
+    return guarded(signal, async () => {
+      await using file = await openFile(path)
+      return file && { path, ...(await tallyOf(file, signal)), [Symbol.asyncDispose]: async () => {} }
+    })
+  }
+
+  async read(
+    key: string,
+    range: { start: number; end: number } | null,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array> | null> {
+    const file = await guarded(signal, () => openFile(this.#pathOf(key)))
+    return file && outflow(file.createReadStream({ ...range, signal, highWaterMark: CHUNK_BYTES }), signal)
+  }
+
+  async size(key: string): Promise<number | null> {
+    const found = await guarded(null, () => stat(this.#pathOf(key)).catch(nullIfAbsent))
+    return found?.isFile() ? found.size : null
+  }
+
+  async remove(key: string): Promise<void> {
+    await guarded(null, () => rm(this.#pathOf(key), { force: true }).catch(nullIfAbsent))
+  }
+
+  async list(before: Date, limit: number): Promise<readonly string[]> {
+    return guarded(null, () => this.#keysBefore(before, limit))
+  }
+
+  async ping(): Promise<void> {
+    await guarded(null, () => access(this.#root, constants.R_OK | constants.W_OK | constants.X_OK))
+  }
+
+  async #keysBefore(before: Date, limit: number): Promise<string[]> {
+    const keys: string[] = []
+    if (limit <= 0) return keys
+    for await (const entry of await opendir(this.#root, { recursive: true })) {
+      if (!entry.isFile()) continue
+      const path = join(entry.parentPath, entry.name)
+      const found = await stat(path).catch(nullIfAbsent)
+      if (!found || found.mtime >= before) continue
+      keys.push(path.slice(this.#root.length + 1).replaceAll(sep, '/'))
+      if (keys.length === limit) break
+    }
+    return keys
+  }
+
+  /** The only way from a key to a path. */
+  #pathOf(key: string): string {
+    const path = resolve(this.#root, checkedKey(key))
+    if (!path.startsWith(this.#root + sep)) throw new SluiceError('internal_error', 'The object key leaves its directory')
+    return path
+  }
+}
+
+/** Gives a complete file its name, for good: POSIX makes an entry durable only with the directory that holds it. */
+async function settle(partial: string, path: string): Promise<void> {
+  const dir = dirname(path)
+  const firstMade = await mkdir(dir, { recursive: true })
+  await rename(partial, path)
+  await syncDirectory(dir)
+  if (firstMade === undefined) return
+  for (let made = dir; made.length >= firstMade.length; made = dirname(made)) await syncDirectory(dirname(made))
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  await using dir = await open(path, 'r')
+  try {
+    await dir.sync()
+  } catch (error) {
+    // Some network file systems have no such call; they are durable by their own rules.
+    if (!['EINVAL', 'ENOTSUP', 'EPERM'].includes(codeOf(error))) throw error
+  }
+}
+
+const NO_LINKS = new Set(['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
+
+/** A second name for a file, or, where the file system has none, durable second bytes. */
+export async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') throw new SluiceError('bytes_damaged', 'The staged bytes are gone', { cause: error })
+    if (!NO_LINKS.has(codeOf(error))) throw error
+    await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+    await using copy = await open(to, 'r+')
+    await copy.sync()
+  }
+}
+
+/** Null when there is no regular file: a directory can be opened too. */
+async function openFile(path: string): Promise<FileHandle | null> {
+  const file = await open(path, 'r').catch(nullIfAbsent)
+  if (!file || (await file.stat()).isFile()) return file
+  await file.close()
+  return null
+}
+
+async function tallyOf(file: FileHandle, signal: AbortSignal): Promise<Pick<LocalCopy, 'bytes' | 'digest'>> {
+  const tally = new Tally()
+  const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+  for (;;) {
+    signal.throwIfAborted()
+    const { bytesRead } = await file.read(chunk, 0, chunk.length)
+    if (bytesRead === 0) return tally.result()
+    tally.add(chunk.subarray(0, bytesRead))
+  }
+}
