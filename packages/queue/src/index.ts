@@ -1,0 +1,3 @@
+export { type IngestQueue, openQueue, type QueueConnection, type QueueCounts, type QueueOptions } from './open-queue.ts'
+export { type QueueName, QUEUES } from './queues.ts'
+export { TIMING, type Timing } from './timing.ts'
