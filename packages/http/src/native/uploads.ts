@@ -16,7 +16,8 @@ import {
   stageUpload,
   waitForIngest,
 } from '@sluice/core'
-import { readUpload } from '../bodies/read-upload.ts'
+import { STRICT_BASE64 } from '../bodies/base64.ts'
+import { type FormProfile, readUpload } from '../bodies/read-upload.ts'
 import { callerOf } from '../authenticate.ts'
 import { PROBLEM_TYPE, problemOf } from '../problem.ts'
 import { fingerprintOf, openRepeatable, type Repeatable, sendRecorded } from './idempotency.ts'
@@ -89,6 +90,13 @@ interface Given {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
+/** What an upload looks like here. */
+const FORM: FormProfile = {
+  filePart: 'file',
+  base64: { path: ['file', 'base64'], policy: STRICT_BASE64 },
+  raw: true,
+}
+
 /** The four forms become one: staged bytes or a file id, and the fields beside them. */
 async function readSource(world: IntakeWorld, caller: Caller, request: FastifyRequest): Promise<Given> {
   const { tenantId } = caller
@@ -96,7 +104,7 @@ async function readSource(world: IntakeWorld, caller: Caller, request: FastifyRe
   const body = await readUpload(request.raw, {
     limits: world.limits,
     signal,
-    form: { filePart: 'file', base64Path: ['file', 'base64'] },
+    form: FORM,
     stage: (bytes, { declaredType, fileName }) =>
       stageUpload(world, tenantId, bytes, { contentType: declaredType, fileName, typeMustMatch: declaredType !== null }, signal),
   })
@@ -104,7 +112,7 @@ async function readSource(world: IntakeWorld, caller: Caller, request: FastifyRe
     const { file, file_id: fileId, ...fields } = { ...(request.query as object), ...body.fields } as Record<string, unknown>
     if (body.staged && fileId !== undefined)
       throw new SluiceError('source_ambiguous', 'Give the file itself or a file_id, not both.')
-    if (body.staged) return declareStaged(world, body.staged, body.form === 'json' ? file : undefined, fields)
+    if (body.staged) return declareStaged(world, body.staged, file, fields)
     if (fileId === undefined)
       throw new SluiceError(
         'source_missing',

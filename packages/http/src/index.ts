@@ -1,0 +1,3 @@
+export { buildConsole, type ConsoleOptions } from './console/server.ts'
+export { buildOps, type Checks } from './ops.ts'
+export { buildServer, type ServerOptions } from './server.ts'

@@ -1,0 +1,15 @@
+import type { FastifyInstance } from 'fastify'
+import type { Listen } from './config.ts'
+import { listenFailed } from './lifecycle-listen.ts'
+
+/** Listens, and closes the server again when it cannot. Returns the address as a browser on this machine would write it. */
+export async function listen(app: FastifyInstance, at: Listen, portVariable: string): Promise<string> {
+  try {
+    await app.listen(at)
+  } catch (error) {
+    await app.close()
+    throw listenFailed(error, at, portVariable)
+  }
+  const port = app.addresses()[0]?.port ?? at.port
+  return `http://${at.host === '0.0.0.0' || at.host === '::' ? '127.0.0.1' : at.host}:${port}`
+}

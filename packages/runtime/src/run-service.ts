@@ -1,0 +1,19 @@
+import { DEFAULT_LIMITS } from '@sluice/core'
+import type { Config } from './config.ts'
+import { loadConfig } from './env.ts'
+import { type Running, runUntilSignal } from './lifecycle.ts'
+import { createObserver, type Observability } from './observer.ts'
+
+/** After the work that may finish, the time to close what is open. */
+const CLOSE_MS = 5_000
+
+/** The life of a process: reads its configuration, opens, runs until a signal, stops in order. */
+export async function runService(open: (config: Config, observability: Observability) => Promise<Running>): Promise<void> {
+  await runUntilSignal(
+    async () => {
+      const config = loadConfig()
+      return open(config, createObserver({ level: config.logLevel }))
+    },
+    { graceMs: DEFAULT_LIMITS.shutdownMsMax + CLOSE_MS },
+  )
+}

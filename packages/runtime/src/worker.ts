@@ -1,0 +1,47 @@
+import { openLoop, processIngest, reconcile, relayOutbox, sweepStaging } from '@sluice/core'
+import type { IngestQueue } from '@sluice/queue'
+import { type Parts, workerWorld } from './world.ts'
+
+/**
+ * The working side: the pipeline, the relay that feeds the queue, and upkeep. Any number of workers may run; each does all
+ * three, since leases and row locks divide the work. Disposing stops in the order in which work flows: no new jobs, then no
+ * upkeep, then no relay.
+ */
+export async function openWorker(parts: Parts, queue: IngestQueue): Promise<AsyncDisposable> {
+  const { config, observability, database } = parts
+  const { limits } = config
+  const world = workerWorld(parts, queue)
+  const failed = (task: string) => (cause: unknown) => observability.observer.observe({ kind: 'background.failed', task, cause })
+
+  await using stack = new AsyncDisposableStack()
+  stack.use(
+    openLoop({
+      turn: async () => (await relayOutbox(world)) === limits.relayBatchMax,
+      idleMs: limits.relayIdleMs,
+      wakeOn: (wake) => database.signals.onOutbox(wake),
+      onError: failed('relay'),
+    }),
+  )
+  stack.use(
+    openLoop({
+      turn: async () => (await reconcile(world)) === limits.reconcileBatchMax,
+      idleMs: limits.upkeepEveryMs,
+      onError: failed('reconcile'),
+    }),
+  )
+  stack.use(
+    openLoop({
+      turn: async () => {
+        const swept = await sweepStaging(world)
+        const forgotten = await database.idempotency.forget(limits.idempotencyMsMax, limits.sweepBatchMax)
+        return Math.max(swept, forgotten) === limits.sweepBatchMax
+      },
+      idleMs: limits.upkeepEveryMs,
+      onError: failed('sweep'),
+    }),
+  )
+  const consumer = queue.consume((job, signal) => processIngest(world, job, signal), config.worker)
+  stack.defer(() => consumer.stop(limits.shutdownMsMax))
+  const opened = stack.move()
+  return { [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}

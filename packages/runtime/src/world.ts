@@ -1,0 +1,59 @@
+import { randomUUIDv7 } from 'node:crypto'
+import type { Decoder, IntakeWorld, Objects, World } from '@sluice/core'
+import { openDatabase, type OpenDatabase } from '@sluice/database'
+import { openDecoder } from '@sluice/images'
+import { type IngestQueue, openQueue, type QueueConnection } from '@sluice/queue'
+import { openFilesystemObjects, openMinioObjects } from '@sluice/storage'
+import type { Config, ObjectsConfig, QueueConfig } from './config.ts'
+import type { Observability } from './observer.ts'
+
+/** What each service is made of. The parts are open; who uses them decides when they close. */
+export interface Parts {
+  readonly config: Config
+  readonly observability: Observability
+  readonly databaseUrl: string
+  readonly database: OpenDatabase
+  readonly objects: Objects
+  readonly decoder: Decoder
+}
+
+/** Opens database, objects and decoder. Nothing is decoded, and no child process runs, until an image comes. */
+export async function openParts(
+  config: Config,
+  observability: Observability,
+  databaseUrl: string,
+  applicationName: string,
+): Promise<Parts & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack()
+  const database = stack.use(await openDatabase({ url: databaseUrl, poolMax: config.database.poolMax, applicationName }))
+  const objects = await openObjects(config.objects)
+  const decoder = stack.use(await openDecoder({ processes: config.decoder.processes, limits: config.limits }))
+  const opened = stack.move()
+  return { config, observability, databaseUrl, database, objects, decoder, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+export function intakeWorld({ config, observability, database, objects, decoder }: Parts): IntakeWorld {
+  const { limits, policy } = config
+  return { database, objects, decoder, limits, policy, observer: observability.observer, newId: randomUUIDv7, now: () => new Date() }
+}
+
+export function workerWorld(parts: Parts, queue: IngestQueue): World {
+  return { ...intakeWorld(parts), queue, random: Math.random }
+}
+
+export function openIngestQueue({
+  config,
+  observability,
+  databaseUrl,
+}: Pick<Parts, 'config' | 'observability' | 'databaseUrl'>): Promise<IngestQueue> {
+  const onError = (cause: unknown) => observability.observer.observe({ kind: 'background.failed', task: 'queue', cause })
+  return openQueue(queueConnection(config.queue, databaseUrl), { onError })
+}
+
+export function queueConnection(config: QueueConfig, databaseUrl: string): QueueConnection {
+  return config.kind === 'redis' ? config : { kind: 'postgres', url: databaseUrl }
+}
+
+function openObjects(config: ObjectsConfig): Promise<Objects> {
+  return config.kind === 'filesystem' ? openFilesystemObjects(config) : openMinioObjects(config)
+}

@@ -1,0 +1,3 @@
+import { openConsoleService, runService } from '@sluice/runtime'
+
+await runService(openConsoleService)

@@ -1,0 +1,3 @@
+import { openIntakeService, runService } from '@sluice/runtime'
+
+await runService(openIntakeService)

@@ -1,0 +1,3 @@
+import { openWorkerService, runService } from '@sluice/runtime'
+
+await runService(openWorkerService)
