@@ -30,6 +30,10 @@ export const VARIABLES = {
     defaultText: '.sluice/data',
   },
   databaseUrl: url('SLUICE_DATABASE_URL', 'PostgreSQL; without it, one is started.', ['postgres:', 'postgresql:']),
+  databasePoolMax: {
+    ...optional(integer('SLUICE_DATABASE_POOL_MAX', 'Connections of one process to the database.', 2, 1000)),
+    defaultText: 'SLUICE_WORKER_CONCURRENCY and 16 more',
+  },
   redisUrl: url('SLUICE_REDIS_URL', 'Redis for the queue; without it, the queue is in PostgreSQL.', ['redis:', 'rediss:']),
   s3Endpoint: origin('SLUICE_S3_ENDPOINT', 'MinIO or any S3; without it, files are in the data directory.'),
   s3AccessKey: secret('SLUICE_S3_ACCESS_KEY', 'The access key for the endpoint.'),
@@ -125,6 +129,10 @@ function integer(name: string, meaning: string, least: number, most: number): Va
     return number >= least && number <= most ? number : undefined
   }
   return { name, meaning, allowed: `a whole number from ${least} to ${most}`, parse, byDefault: least }
+}
+
+function optional<Value>(variable: Variable<Value>): Variable<Value | null> {
+  return { ...variable, byDefault: null }
 }
 
 function port(name: string, meaning: string, byDefault: number): Variable<number> {

@@ -26,7 +26,8 @@ describe('readConfig', () => {
   it('needs nothing: without variables all is embedded, local and safe', () => {
     const config = readConfig({})
     expect(config.dataDir).toMatch(/\/\.sluice\/data$/)
-    expect(config.database).toEqual({ kind: 'embedded', dataDir: `${config.dataDir}/postgres` })
+    expect(config.database).toMatchObject({ kind: 'embedded', dataDir: `${config.dataDir}/postgres` })
+    expect(config.database.poolMax).toBe(config.worker.concurrency + 16)
     expect(config.queue).toEqual({ kind: 'postgres' })
     expect(config.objects).toEqual({ kind: 'filesystem', dir: `${config.dataDir}/objects` })
     expect([config.http, config.console, config.ops]).toEqual([8080, 8081, 8082].map((port) => ({ host: '127.0.0.1', port })))
@@ -37,7 +38,7 @@ describe('readConfig', () => {
 
   it('takes servers by their URLs', () => {
     const { database, queue, objects } = readConfig(PRODUCTION)
-    expect(database).toEqual({ kind: 'url', url: PRODUCTION.SLUICE_DATABASE_URL })
+    expect(database).toMatchObject({ kind: 'url', url: PRODUCTION.SLUICE_DATABASE_URL })
     expect(queue).toEqual({ kind: 'redis', url: PRODUCTION.SLUICE_REDIS_URL })
     expect(objects).toEqual({
       kind: 'minio',
@@ -90,6 +91,8 @@ describe('readConfig', () => {
     [{ ...PRODUCTION, SLUICE_S3_STAGING_DIR: '/a', SLUICE_S3_STAGING_BUCKET: 'abc' }, /Remove one/],
     [{ ...PRODUCTION, SLUICE_S3_STAGING_BUCKET: 'sluice' }, /a name of its own/],
     [{ SLUICE_HTTP_PORT: '9000', SLUICE_OPS_PORT: '9000' }, /SLUICE_OPS_PORT and SLUICE_HTTP_PORT are both 9000/],
+    [{ SLUICE_WORKER_CONCURRENCY: '9', SLUICE_DATABASE_POOL_MAX: '9' }, /^SLUICE_DATABASE_POOL_MAX is 9: it must be above/],
+    [{ SLUICE_WORKER_CONCURRENCY: 'all' }, /^SLUICE_WORKER_CONCURRENCY is "all": [^\n]*$/],
     [{ SLUICE_POLICY_ROLES: 'swatch' }, /`image` in it/],
     [{ SLUICE_LIMIT_FILE_BYTE_MAX: '1' }, /SLUICE_LIMIT_FILE_BYTE_MAX is no limit/],
     [{ SLUICE_LIMIT_INGEST_MS_MAX: '180000' }, /ingestMsMax .* must be below reconcileAfterMs/],

@@ -20,9 +20,10 @@ export interface Config {
   readonly limits: Limits
 }
 
-export type DatabaseConfig =
+export type DatabaseConfig = { readonly poolMax: number } & (
   | { readonly kind: 'embedded'; readonly dataDir: string }
   | { readonly kind: 'url'; readonly url: string }
+)
 
 export type QueueConfig = { readonly kind: 'postgres' } | { readonly kind: 'redis'; readonly url: string }
 
@@ -70,7 +71,7 @@ export function readConfig(environment: Environment): Config {
     decoder: { processes: read(VARIABLES.decoderProcesses) },
     limits: readLimits(source, environment),
   }
-  const problems = [...source.problems, ...sharedPorts(config), ...contradictions(config.limits)]
+  const problems = [...new Set(source.problems), ...sharedPorts(config), ...contradictions(config.limits)]
   if (problems.length > 0) throw new StartError(report(problems))
   return config
 }
@@ -100,10 +101,18 @@ function readerOf(environment: Environment): Reader {
   }
 }
 
-function readDatabase({ read }: Reader, dataDir: string): DatabaseConfig {
+function readDatabase({ read, problems }: Reader, dataDir: string): DatabaseConfig {
   const url = read(VARIABLES.databaseUrl)
-  return url === null ? { kind: 'embedded', dataDir: join(dataDir, 'postgres') } : { kind: 'url', url }
+  const concurrency = read(VARIABLES.workerConcurrency)
+  const poolMax = read(VARIABLES.databasePoolMax) ?? concurrency + SPARE_CONNECTIONS
+  if (poolMax <= concurrency) {
+    problems.push(`SLUICE_DATABASE_POOL_MAX is ${poolMax}: it must be above SLUICE_WORKER_CONCURRENCY (${concurrency}).`)
+  }
+  return url === null ? { kind: 'embedded', dataDir: join(dataDir, 'postgres'), poolMax } : { kind: 'url', url, poolMax }
 }
+
+/** For what is not an ingest: requests, the relay, upkeep. A saturated pool mixes transactions up (porsager/postgres#823). */
+const SPARE_CONNECTIONS = 16
 
 function readQueue({ read, isSet, problems }: Reader): QueueConfig {
   if (isSet(VARIABLES.redisUrl) && !isSet(VARIABLES.databaseUrl)) {

@@ -59,7 +59,7 @@ describe('openEmbeddedPostgres', () => {
     const first = await openEmbeddedPostgres({ dataDir, durable: false })
     await query(first, 'create table kept as select 42 as answer')
     await first[Symbol.asyncDispose]()
-    expect(await first.exited).toBe('exit code 0')
+    expect(await first.exited).toBe('The embedded PostgreSQL has ended (exit code 0).')
 
     await using second = await openEmbeddedPostgres({ dataDir, durable: false })
     expect(await query(second, 'select answer from kept')).toEqual([{ answer: 42 }])
@@ -70,7 +70,7 @@ describe('openEmbeddedPostgres', () => {
     const first = await openEmbeddedPostgres({ dataDir })
     await query(first, 'create table kept as select 42 as answer')
     process.kill(first.pid, 'SIGKILL')
-    expect(await first.exited).toBe('SIGKILL')
+    expect(await first.exited).toBe('The embedded PostgreSQL has ended (SIGKILL).')
     await first[Symbol.asyncDispose]()
 
     await using second = await openEmbeddedPostgres({ dataDir })

@@ -20,7 +20,7 @@ export interface EmbeddedPostgres extends AsyncDisposable {
   /** The superuser's, to the database `sluice`. */
   readonly url: string
   readonly pid: number
-  /** Resolves with the reason when the server has ended, whoever ended it. */
+  /** Resolves with a sentence when the server has ended, whoever ended it. */
   readonly exited: Promise<string>
 }
 
@@ -44,7 +44,7 @@ export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Pr
   return {
     url: `postgres://${SUPERUSER}:${password}@127.0.0.1:${port}/${DATABASE}`,
     pid: server.pid,
-    exited: server.exited,
+    exited: server.exited.then((reason) => `The embedded PostgreSQL has ended (${reason}).`),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
