@@ -2,6 +2,7 @@ import { SluiceError } from '@sluice/core'
 import type { Chunks } from './chunks.ts'
 
 const QUOTE = 0x22
+const SLASH = 0x2f
 const BACKSLASH = 0x5c
 
 /** The bytes of one JSON string from behind its opening quote, without escapes, as far as base64 can need them. */
@@ -16,10 +17,11 @@ export class JsonText {
     const here = source.rest
     const quoteAt = here.indexOf(QUOTE)
     const run = quoteAt === -1 ? here : here.subarray(0, quoteAt)
+    refuseControls(run)
     if (this.#escape !== '' || run.includes(BACKSLASH)) return this.#unescape(source, here)
     source.skip(run.length)
     if (quoteAt !== -1) this.#end(source)
-    return refuseControls(run)
+    return run
   }
 
   /** PHP writes `\/`, .NET `\u002B`: one escape in 64 characters, so that what lies between is copied in runs. */
@@ -37,7 +39,6 @@ export class JsonText {
       if (quoteAt < at) quoteAt = indexOrEnd(here, QUOTE, at)
       const backslashAt = indexOrEnd(here, BACKSLASH, at)
       const stopAt = Math.min(quoteAt, backslashAt)
-      refuseControls(here.subarray(at, stopAt))
       length += here.copy(text, length, at, stopAt)
       at = stopAt
       if (stopAt === here.length) break
@@ -46,8 +47,13 @@ export class JsonText {
         this.#end(source)
         return text.subarray(0, length)
       }
-      this.#escape = '\\'
       at += 1
+      if (here[at] === SLASH) {
+        text[length++] = SLASH
+        at += 1
+      } else {
+        this.#escape = '\\'
+      }
     }
     source.skip(at)
     return text.subarray(0, length)
@@ -70,7 +76,6 @@ export class JsonText {
 }
 
 function characterOf(escape: string): string {
-  if (escape === '\\/') return '/'
   try {
     return String(JSON.parse(`"${escape}"`))
   } catch (cause) {
@@ -82,11 +87,10 @@ function characterOf(escape: string): string {
  * RFC 8259 §7: control characters must be escaped. Only those are looked for that a lenient base64 decoder would skip;
  * the decoder refuses the others.
  */
-function refuseControls(run: Buffer): Buffer {
+function refuseControls(run: Buffer): void {
   if (run.includes(0x0a) || run.includes(0x0d) || run.includes(0x09) || run.includes(0x0c)) {
     throw new SluiceError('json_invalid', 'The content of the file has a control character that is not escaped.')
   }
-  return run
 }
 
 function indexOrEnd(bytes: Buffer, byte: number, from: number): number {
