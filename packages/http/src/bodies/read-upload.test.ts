@@ -64,7 +64,7 @@ describe('readUpload', () => {
     const stop = new AbortController()
     const silent = (async function* () {
       yield Buffer.from(beginning)
-      stop.abort(new SluiceError('request_timeout'))
+      stop.abort(new DOMException('late', 'TimeoutError'))
       await new Promise(() => {})
     })()
     const { code, ledger } = await read(silent, headers, { signal: stop.signal })

@@ -6,7 +6,7 @@ const EVENTS = ['readable', 'end', 'error', 'close'] as const
 /**
  * The bytes of a request as they arrive. Unlike a stream's own iterator it leaves the request alone when the reader stops
  * early, since destroying it would take the answer along; and an aborted signal wakes it even while the client is silent.
- * The reason of the signal is thrown as it is when it is ours.
+ * The reason of the signal is thrown as it is when it is ours, and is `request_timeout` when it is a timeout's.
  */
 export async function* requestBytes(request: Readable, signal: AbortSignal): AsyncGenerator<Buffer, void> {
   let wake = () => {}
@@ -44,5 +44,7 @@ export function discardRest(request: Readable, bytesMax: number): void {
 }
 
 function aborted(reason: unknown): SluiceError {
-  return SluiceError.is(reason) ? reason : new SluiceError('request_aborted', undefined, { cause: reason })
+  if (SluiceError.is(reason)) return reason
+  const isLate = reason instanceof Error && reason.name === 'TimeoutError'
+  return new SluiceError(isLate ? 'request_timeout' : 'request_aborted', undefined, { cause: reason })
 }
