@@ -12,7 +12,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['packages/{core,images,http}/src/**/*.test.ts'],
+          include: ['packages/{core,images,http}/src/**/*.test.ts', 'scripts/**/*.test.ts'],
           testTimeout: 20_000,
         },
       },
@@ -30,7 +30,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'e2e',
-          include: ['e2e/**/*.test.ts', 'scripts/**/*.test.ts'],
+          include: ['e2e/**/*.test.ts'],
           globalSetup: servers,
           fileParallelism: false,
           testTimeout: 120_000,

@@ -16,7 +16,7 @@ export interface Variable<Value> {
   readonly secret?: true
 }
 
-export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 const REPOSITORY = resolve(import.meta.dirname, '../../..')

@@ -20,7 +20,7 @@ export interface Config {
   readonly limits: Limits
 }
 
-export type DatabaseConfig = { readonly poolMax: number } & (
+type DatabaseConfig = { readonly poolMax: number } & (
   | { readonly kind: 'embedded'; readonly dataDir: string }
   | { readonly kind: 'url'; readonly url: string }
 )
@@ -40,9 +40,7 @@ export type ObjectsConfig =
     }
 
 /** A volume spares one trip over the network; a bucket is for intake and worker on different hosts. */
-export type StagingConfig =
-  | { readonly kind: 'volume'; readonly dir: string }
-  | { readonly kind: 'bucket'; readonly bucket: string }
+type StagingConfig = { readonly kind: 'volume'; readonly dir: string } | { readonly kind: 'bucket'; readonly bucket: string }
 
 export interface Listen {
   readonly host: string
