@@ -1,5 +1,6 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { type IntakeWorld, type Limits, SluiceError } from '@sluice/core'
+import { discardRest } from './bodies/request-bytes.ts'
 import { nativeApi } from './native/index.ts'
 import { handleError, sendProblem } from './problem.ts'
 
@@ -7,9 +8,6 @@ export interface ServerOptions {
   readonly world: IntakeWorld
   readonly logger: FastifyBaseLogger
 }
-
-/** How long a client may go on sending a body that was answered already, so that it can read the answer first. */
-const LINGER_MS = 1_000
 
 /** The public server: the native API, and nothing that only operators may see. */
 export async function buildServer({ world, logger }: ServerOptions): Promise<FastifyInstance> {
@@ -35,17 +33,8 @@ export function bareServer(limits: Limits, logger: FastifyBaseLogger): FastifyIn
   app.decorateRequest('caller', null)
   app.setErrorHandler(handleError)
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, new SluiceError('route_unknown')))
-  app.addHook('onSend', async (request, reply) => {
-    void reply.header('x-content-type-options', 'nosniff')
-    // What is left of a refused upload is not read: the connection ends once the client has had time for the answer.
-    if (!request.raw.complete && hasBody(request.headers)) void reply.header('connection', 'close')
-  })
-  app.addHook('onResponse', async (request) => {
-    if (!request.raw.complete && hasBody(request.headers)) setTimeout(() => request.raw.destroy(), LINGER_MS).unref()
-  })
+  app.addHook('onSend', async (_request, reply) => void reply.header('x-content-type-options', 'nosniff'))
+  // Many clients read the answer only when they have sent everything, so what is left of a refused upload is read and dropped.
+  app.addHook('onResponse', async (request) => discardRest(request.raw, limits.fileBytesMax))
   return app
-}
-
-function hasBody(headers: Record<string, unknown>): boolean {
-  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 }

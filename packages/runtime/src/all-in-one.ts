@@ -40,7 +40,10 @@ export async function openAllInOne(config: Config, observability: Observability)
   }
 }
 
-async function openDatabaseServer(config: Config, stack: AsyncDisposableStack): Promise<{ databaseUrl: string; failed?: Promise<string> }> {
+async function openDatabaseServer(
+  config: Config,
+  stack: AsyncDisposableStack,
+): Promise<{ databaseUrl: string; failed?: Promise<string> }> {
   if (config.database.kind === 'url') return { databaseUrl: config.database.url }
   const server = stack.use(await openEmbeddedPostgres(config.database))
   return { databaseUrl: server.url, failed: server.exited }

@@ -5,22 +5,25 @@ import { listen } from './listen.ts'
 import { opsOf } from './ops.ts'
 import { type Parts, queueConnection } from './world.ts'
 
+/** Where the console mounts Bull Board. */
+const BOARD_PATH = '/queues'
+
 /** The operators' side: Bull Board, ingests and their timelines, health and metrics, behind a login. */
 export async function openConsole(parts: Parts, queue: IngestQueue): Promise<AsyncDisposable & { readonly url: string }> {
   const { config, observability, database, databaseUrl } = parts
-  await using stack = new AsyncDisposableStack()
-  const board = stack.use(
-    await openBoard(queueConnection(config.queue, databaseUrl), { basePath: '/queues', ingestUrl: (id) => `/ingests/${id}` }),
-  )
+  const board = openBoard({
+    connection: queueConnection(config.queue, databaseUrl),
+    basePath: BOARD_PATH,
+    ingestUrl: (ingestId) => `/ingests/${ingestId}`,
+    onError: (cause) => observability.observer.observe({ kind: 'background.failed', task: 'board', cause }),
+  })
   const app = await buildConsole({
     ...opsOf(parts, { queue: () => queue.ping() }),
     database,
-    board: board.plugin,
+    board,
     logger: observability.logger,
     limits: config.limits,
   })
-  stack.defer(() => app.close())
   const url = await listen(app, config.console, 'SLUICE_CONSOLE_PORT')
-  const opened = stack.move()
-  return { url, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+  return { url, [Symbol.asyncDispose]: () => app.close() }
 }

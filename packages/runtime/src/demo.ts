@@ -23,7 +23,11 @@ const FORMS = {
   multipart: async (api: Api) => {
     const form = new FormData()
     form.set('label', 'By multipart/form-data')
-    form.set('file', new Blob([await drawSample({ seed: 1, width: 1600, height: 1200, format: 'jpeg' })], { type: 'image/jpeg' }), 'first.jpg')
+    form.set(
+      'file',
+      new Blob([await drawSample({ seed: 1, width: 1600, height: 1200, format: 'jpeg' })], { type: 'image/jpeg' }),
+      'first.jpg',
+    )
     return addImage(api, { body: form })
   },
   base64: async (api: Api) => {
@@ -41,7 +45,11 @@ const FORMS = {
   },
   'named multipart': async (api: Api) => {
     const form = new FormData()
-    form.set('file', new Blob([await drawSample({ seed: 5, width: 1000, height: 1000, format: 'jpeg' })], { type: 'image/jpeg' }), 'back.jpg')
+    form.set(
+      'file',
+      new Blob([await drawSample({ seed: 5, width: 1000, height: 1000, format: 'jpeg' })], { type: 'image/jpeg' }),
+      'back.jpg',
+    )
     form.set('name', 'back')
     form.set('roles', 'thumbnail')
     return addImage(api, { body: form })
@@ -72,7 +80,13 @@ function json(body: object): Sent {
 interface Answer {
   readonly id: string
   readonly name: string
-  readonly file: { readonly media_type: string; readonly bytes: number; readonly width: number; readonly height: number; readonly url: string }
+  readonly file: {
+    readonly media_type: string
+    readonly bytes: number
+    readonly width: number
+    readonly height: number
+    readonly url: string
+  }
 }
 
 async function call({ url, token }: Api, path: string, { body, headers }: Sent): Promise<Answer> {

@@ -10,6 +10,7 @@ export async function listen(app: FastifyInstance, at: Listen, portVariable: str
     await app.close()
     throw listenFailed(error, at, portVariable)
   }
-  const port = app.addresses()[0]?.port ?? at.port
+  const address = app.server.address()
+  const port = typeof address === 'object' && address ? address.port : at.port
   return `http://${at.host === '0.0.0.0' || at.host === '::' ? '127.0.0.1' : at.host}:${port}`
 }

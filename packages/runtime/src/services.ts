@@ -42,5 +42,7 @@ function running(stack: AsyncDisposableStack): Running {
 /** Services of their own share a server: an embedded database has one owner. */
 function requireDatabaseUrl({ database }: Config): string {
   if (database.kind === 'url') return database.url
-  throw new StartError('SLUICE_DATABASE_URL is missing: a service of its own needs a database server. "sluice up" runs everything in one process without one.')
+  throw new StartError(
+    'SLUICE_DATABASE_URL is missing: a service of its own needs a database server. "sluice up" runs everything in one process without one.',
+  )
 }

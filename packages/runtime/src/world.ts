@@ -34,7 +34,16 @@ export async function openParts(
 
 export function intakeWorld({ config, observability, database, objects, decoder }: Parts): IntakeWorld {
   const { limits, policy } = config
-  return { database, objects, decoder, limits, policy, observer: observability.observer, newId: randomUUIDv7, now: () => new Date() }
+  return {
+    database,
+    objects,
+    decoder,
+    limits,
+    policy,
+    observer: observability.observer,
+    newId: randomUUIDv7,
+    now: () => new Date(),
+  }
 }
 
 export function workerWorld(parts: Parts, queue: IngestQueue): World {

@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { blobKey, type File, type FileId, isUuid, MEDIA_TYPES, SluiceError, thumbnailKey } from '@sluice/core'
+import { blobKey, type File, type FileId, isUuid, SluiceError, thumbnailKey } from '@sluice/core'
 import { Type, type Static } from 'typebox'
 import { callerOf } from '../authenticate.ts'
-import { sendBlob } from '../content.ts'
+import { type ByteRange, sendBlob } from '../content.ts'
 import type { NativeOptions } from './index.ts'
 import * as schemas from './schemas.ts'
 import { uploadRoute } from './upload-route.ts'
@@ -28,30 +28,25 @@ export async function fileRoutes(app: FastifyInstance, { world }: NativeOptions)
   }
 
   const sendContent = async (request: FileRequest, reply: FastifyReply) => {
-    const file = await findFile(request)
-    const { mediaType, bytes, digest } = file.facts
-    return sendBlob(request, reply, {
-      name: file.name ?? `image.${MEDIA_TYPES[mediaType].extension}`,
-      mediaType,
-      bytes,
-      etag: digest,
-      createdAt: file.createdAt,
-      download: request.query.download !== undefined,
-      open: (range, signal) => objects.readBlob(blobKey(file.tenantId, digest), range, signal),
-    })
+    const { name, facts, tenantId } = await findFile(request)
+    const { mediaType, bytes, digest } = facts
+    const disposition = request.query.download === undefined ? 'inline' : 'attachment'
+    const open = (range: ByteRange | null, signal: AbortSignal) => objects.readBlob(blobKey(tenantId, digest), range, signal)
+    return sendBlob(reply, { name, mediaType, bytes, digest, disposition, open })
   }
 
   const sendThumbnail = async (request: FileRequest, reply: FastifyReply) => {
-    const file = await findFile(request)
-    const { thumbnail, digest } = file.facts
-    return sendBlob(request, reply, {
+    const { facts, tenantId } = await findFile(request)
+    const { digest, thumbnail } = facts
+    const open = (range: ByteRange | null, signal: AbortSignal) => objects.readBlob(thumbnailKey(tenantId, digest), range, signal)
+    // The image's digest is as good a tag: the thumbnail is made from it, once.
+    return sendBlob(reply, {
       name: 'thumbnail.webp',
       mediaType: 'image/webp',
       bytes: thumbnail.bytes,
-      etag: `${digest}-thumbnail`,
-      createdAt: file.createdAt,
-      download: false,
-      open: (range, signal) => objects.readBlob(thumbnailKey(file.tenantId, digest), range, signal),
+      digest,
+      disposition: 'inline',
+      open,
     })
   }
 

@@ -1,0 +1,206 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { drawSample } from '@sluice/images/samples'
+import { type Api, apiOf, type Json } from './api.ts'
+
+const SLUICE = resolve(import.meta.dirname, '../../services/cli/src/main.ts')
+
+/** What a test has started or made; undone after it, last first. */
+let cleanup: AsyncDisposableStack | null = null
+afterEach(async () => {
+  await cleanup?.disposeAsync()
+  cleanup = null
+})
+
+interface Process {
+  readonly child: ChildProcess
+  readonly output: () => string
+  readonly exit: () => Promise<number | string>
+}
+
+function run(args: readonly string[], environment: Record<string, string>): Process {
+  const child = spawn(process.execPath, [SLUICE, ...args], {
+    env: { PATH: process.env['PATH'], SLUICE_LOG_LEVEL: 'fatal', ...environment },
+  })
+  const texts: string[] = []
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => void texts.push(String(text)))
+  const exited = once(child, 'exit')
+  ;(cleanup ??= new AsyncDisposableStack()).defer(async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
+  return {
+    child,
+    output: () => texts.join(''),
+    exit: async () => {
+      const [code, signal] = await exited
+      return code ?? signal
+    },
+  }
+}
+
+async function environment(): Promise<Record<string, string>> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'sluice-up-'))
+  ;(cleanup ??= new AsyncDisposableStack()).defer(() => rm(dataDir, { recursive: true, force: true }))
+  const [http, console] = [await freePort(), await freePort()]
+  return { SLUICE_DATA_DIR: dataDir, SLUICE_HTTP_PORT: String(http), SLUICE_CONSOLE_PORT: String(console) }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return typeof address === 'object' && address ? address.port : 0
+}
+
+async function up(variables: Record<string, string>, ...args: string[]): Promise<{ process: Process; api: Api }> {
+  const process = run(['up', ...args], variables)
+  await vi.waitFor(() => expect(process.output()).toContain('Ctrl-C stops it.'), { timeout: 60_000, interval: 100 })
+  const token = variables['SLUICE_BOOTSTRAP_TOKEN'] ?? /Admin token\s+(\S+)/.exec(process.output())?.[1] ?? ''
+  return { process, api: apiOf(`http://127.0.0.1:${variables['SLUICE_HTTP_PORT']}`, token) }
+}
+
+describe('sluice up', () => {
+  test('shows on its first run what it does, says where it is, and keeps everything over a restart', async () => {
+    const variables = await environment()
+    const first = await up(variables)
+    const output = first.process.output()
+    expect(output).toContain(`Sluice is ready at http://127.0.0.1:${variables['SLUICE_HTTP_PORT']}`)
+    expect(output).toMatch(/PRODUCT +NAME +BY/)
+    expect(output).toMatch(/demo +image +multipart +image\/jpeg/)
+    expect(output).toMatch(/demo +image_2 +base64/)
+    expect(output).toMatch(/demo +image_3 +file id/)
+    const before = await first.api.call('GET', '/v1/products/sku:demo/images')
+    expect(before.body['images']).toHaveLength(5)
+
+    const pasted = /curl .*/.exec(output)?.[0] ?? ''
+    const curl = spawn('sh', ['-c', pasted])
+    const [answer] = await once(curl.stdout, 'data')
+    expect((JSON.parse(String(answer).trim() + (await rest(curl.stdout))) as Json)['images']).toHaveLength(5)
+
+    first.process.child.kill('SIGTERM')
+    expect(await first.process.exit()).toBe(0)
+
+    const second = await up(variables)
+    expect(second.process.output()).toContain('was shown on the first start')
+    const api = apiOf(first.api.url, /Admin token\s+(\S+)/.exec(output)?.[1] ?? '')
+    expect((await api.call('GET', '/v1/products/sku:demo/images')).body).toEqual(before.body)
+    const made = run(['token', 'create', '--name', 'second', '--role', 'reader'], variables)
+    expect(await made.exit()).toBe(0)
+    expect((await apiOf(api.url, made.output().trim()).call('GET', '/v1/ingests')).status).toBe(200)
+  })
+
+  test('a port in use, and a second instance on the same data: one sentence each', async () => {
+    const variables = await environment()
+    await up(variables, '--no-demo')
+    const second = run(['up'], variables)
+    expect(await second.exit()).toBe(1)
+    expect(second.output()).toContain('Another Sluice is running on')
+
+    const third = run(['up'], { ...(await environment()), SLUICE_HTTP_PORT: variables['SLUICE_HTTP_PORT'] ?? '' })
+    expect(await third.exit()).toBe(1)
+    expect(third.output()).toContain(
+      `Port ${variables['SLUICE_HTTP_PORT']} is in use: stop what uses it or set SLUICE_HTTP_PORT.`,
+    )
+    for (const refused of [second, third]) expect(refused.output()).not.toMatch(/\n\s+at /)
+  })
+
+  test('SIGTERM finishes what runs and loses nothing that was promised', async () => {
+    const variables = {
+      ...(await environment()),
+      SLUICE_BOOTSTRAP_TOKEN: 'lifecycle-token-of-some-length',
+      SLUICE_WORKER_CONCURRENCY: '2',
+    }
+    const first = await up(variables, '--no-demo')
+    const product = await first.api.newProduct()
+    const image = await drawSample({ seed: 3, width: 3000, height: 2000, format: 'png' })
+    const accepted = await Promise.all(Array.from({ length: 12 }, () => first.api.addImage(product, image, {}, { prefer: '' })))
+    expect(accepted.map(({ status }) => status)).toEqual(accepted.map(() => 202))
+    first.process.child.kill('SIGTERM')
+    expect(await first.process.exit()).toBe(0)
+
+    const second = await up(variables, '--no-demo')
+    for (const { headers } of accepted) {
+      const ingest = await second.api.finished(headers.get('location') ?? '')
+      expect(ingest['state']).toBe('committed')
+    }
+    const { images } = (await second.api.call('GET', `${product}/images`)).body as { images: Json[] }
+    expect(images.map(({ name }) => name)).toEqual(['image', ...Array.from({ length: 11 }, (_, index) => `image_${index + 2}`)])
+  })
+
+  test('SIGKILL in the middle loses nothing that was promised, and leaves nothing staged', async () => {
+    const variables = {
+      ...(await environment()),
+      SLUICE_BOOTSTRAP_TOKEN: 'lifecycle-token-of-some-length',
+      SLUICE_LIMIT_RECONCILE_AFTER_MS: '4000',
+      SLUICE_LIMIT_INGEST_MS_MAX: '3000',
+      SLUICE_LIMIT_UPKEEP_EVERY_MS: '500',
+    }
+    const first = await up(variables, '--no-demo')
+    const product = await first.api.newProduct()
+    const image = await drawSample({ seed: 3, width: 2000, height: 1500, format: 'png' })
+    const accepted = await Promise.all(Array.from({ length: 8 }, () => first.api.addImage(product, image, {}, { prefer: '' })))
+    first.process.child.kill('SIGKILL')
+    await first.process.exit()
+
+    const second = await up(variables, '--no-demo')
+    for (const { headers } of accepted) {
+      expect((await second.api.finished(headers.get('location') ?? ''))['state']).toBe('committed')
+    }
+    const { images } = (await second.api.call('GET', `${product}/images`)).body as { images: Json[] }
+    expect(images).toHaveLength(8)
+    const staging = join(variables['SLUICE_DATA_DIR'] ?? '', 'objects', 'staging')
+    await vi.waitFor(async () => {
+      const left = await readdir(staging, { recursive: true, withFileTypes: true })
+      expect(left.filter((entry) => entry.isFile()).map(({ name }) => name)).toEqual([])
+    }, 10_000)
+  })
+
+  test('a second signal leaves at once', async () => {
+    const variables = await environment()
+    const { process, api } = await up({ ...variables, SLUICE_BOOTSTRAP_TOKEN: 'lifecycle-token-of-some-length' }, '--no-demo')
+    const product = await api.newProduct()
+    // A body that never ends holds the first, orderly stop.
+    void api
+      .send('POST', `${product}/images`, {
+        body: new ReadableStream({ pull: () => new Promise(() => {}) }),
+        duplex: 'half',
+        headers: { 'content-type': 'image/png' },
+      })
+      .catch(() => undefined)
+    await vi.waitFor(async () => expect((await api.call('GET', '/v1/ingests')).status).toBe(200))
+    process.child.kill('SIGTERM')
+    await vi.waitFor(
+      async () =>
+        expect(
+          await api.call('GET', '/v1/ingests').then(
+            () => 'open',
+            () => 'closed',
+          ),
+        ).toBe('closed'),
+      { timeout: 10_000 },
+    )
+    process.child.kill('SIGTERM')
+    expect(await process.exit()).toBe(143)
+  })
+
+  test('tells all that is wrong with the settings at once', async () => {
+    const wrong = run(['up'], { ...(await environment()), SLUICE_HTTP_PORT: 'x', SLUICE_LIMIT_PIXELS_MAX: '-1' })
+    expect(await wrong.exit()).toBe(1)
+    expect(wrong.output()).toContain('SLUICE_HTTP_PORT')
+    expect(wrong.output()).toContain('SLUICE_LIMIT_PIXELS_MAX')
+  })
+})
+
+async function rest(stream: AsyncIterable<unknown>): Promise<string> {
+  let text = ''
+  for await (const chunk of stream) text += String(chunk)
+  return text
+}

@@ -1,0 +1,43 @@
+import type { Database, TenantId } from '@sluice/core'
+import { migrate, openDatabase } from '@sluice/database'
+import { defaultTenant } from './admin-token.ts'
+import { DEMO_SKU } from './demo.ts'
+import { openEmbeddedPostgres } from './embedded-postgres.ts'
+import { findRunningPostgres } from './embedded-postgres-running.ts'
+import { loadConfig } from './env.ts'
+import { StartError } from './lifecycle-start-error.ts'
+
+const APPLICATION = 'sluice-cli'
+
+/** For one short command: on the configured server, on the one that a running `sluice up` has, or on one started for the moment. */
+export async function withDatabase(work: (database: Database, tenantId: TenantId) => Promise<void>): Promise<void> {
+  await withDatabaseUrl(async (url) => {
+    await using database = await openDatabase({ url, poolMax: 2, applicationName: APPLICATION })
+    await work(database, await defaultTenant(database))
+  })
+}
+
+/** Brings the database to the schema of this version. Several may do it at once; a queue in the database sees to itself. */
+export async function runMigrations(): Promise<void> {
+  await withDatabaseUrl(migrate)
+}
+
+/** True until the demonstration has been shown. */
+export async function isFirstRun(database: Database): Promise<boolean> {
+  return (await database.products.find(await defaultTenant(database), { kind: 'sku', sku: DEMO_SKU })) === null
+}
+
+async function withDatabaseUrl(work: (url: string) => Promise<void>): Promise<void> {
+  const config = loadConfig()
+  if (config.database.kind === 'url') return work(config.database.url)
+  try {
+    await using server = await openEmbeddedPostgres(config.database)
+    await migrate(server.url)
+    return await work(server.url)
+  } catch (error) {
+    // Somebody else owns the directory: then their server is running.
+    const url = error instanceof StartError ? await findRunningPostgres(config.database.dataDir) : null
+    if (url === null) throw error
+    return work(url)
+  }
+}
