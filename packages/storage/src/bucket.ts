@@ -9,7 +9,7 @@ import { checkedKey } from './keys.ts'
 import type { Answer, Call, Wire } from './wire.ts'
 import { codeIn } from './wire.ts'
 
-const READ_BYTES = 256 * 1024
+const READ_BYTES = 128 * 1024
 const LIST_PAGE_MAX = 1000
 
 /**
@@ -88,7 +88,7 @@ export class Bucket {
         client.listObjectsV2Query(this.name, '', page, '', LIST_PAGE_MAX, ''),
       )
       for (const { name, lastModified } of objects) if (name && lastModified && lastModified < before) keys.push(name)
-      if (!isTruncated) break
+      if (!isTruncated || !nextContinuationToken) break
       page = nextContinuationToken
     }
     return keys.slice(0, limit)

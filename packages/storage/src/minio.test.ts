@@ -9,13 +9,20 @@ import { openMinioObjects } from './minio.ts'
 const dir = await mkdtemp(join(tmpdir(), 'sluice-minio-'))
 afterAll(() => rm(dir, { recursive: true, force: true }))
 
-const { endPoint, port, accessKey, secretKey } = inject('s3')
+const { kind, endPoint, port, accessKey, secretKey } = inject('s3')
 const server = { endpoint: `http://${endPoint}:${port}`, accessKey, secretKey, region: 'us-east-1' }
 const newBucket = (): string => `storage-${randomBytes(8).toString('hex')}`
 
-objectsSuite('minio, staging on a volume', () =>
-  openMinioObjects({ ...server, bucket: newBucket(), staging: { kind: 'volume', dir } }),
+/** fauxqs takes 11 MiB in one PUT, ignores `encoding-type`, and checks neither signatures nor hashes. */
+const lacking = kind === 'minio' ? {} : { bytesMax: 11 * 1024 * 1024, listsPlainKeysOnly: true }
+
+objectsSuite(
+  `${kind}, staging on a volume`,
+  () => openMinioObjects({ ...server, bucket: newBucket(), staging: { kind: 'volume', dir } }),
+  lacking,
 )
-objectsSuite('minio, staging in a bucket', () =>
-  openMinioObjects({ ...server, bucket: newBucket(), staging: { kind: 'bucket', bucket: newBucket() } }),
+objectsSuite(
+  `${kind}, staging in a bucket`,
+  () => openMinioObjects({ ...server, bucket: newBucket(), staging: { kind: 'bucket', bucket: newBucket() } }),
+  lacking,
 )

@@ -1,4 +1,4 @@
-import type { Objects } from '@sluice/core'
+import type { LocalCopy, Objects } from '@sluice/core'
 import { isOutage, SluiceError } from '@sluice/core'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -15,7 +15,10 @@ export interface MinioOptions extends Omit<ServerOptions, 'idleMsMax'> {
   readonly bucket: string
   /** A volume that all processes share, so that bytes cross the network once; or a bucket, where they share none. */
   readonly staging: { readonly kind: 'volume'; readonly dir: string } | { readonly kind: 'bucket'; readonly bucket: string }
-  /** A connection on which nothing moves for this long is given up, and so is a small call that takes this long. */
+  /**
+   * A connection on which nothing moves for this long is given up, and so is a small call that takes this long. At the end of an
+   * upload it must cover what the kernel has buffered, some megabytes on a slow line.
+   */
   readonly idleMsMax?: number
   /** How long to wait at the start for a server that does not answer. */
   readonly startMsMax?: number
@@ -62,8 +65,7 @@ async function stageOnVolume(dir: string, blobs: Bucket): Promise<Staging> {
     stage: (key, bytes, signal) => staged.write(key, bytes, signal),
     checkOut: (key, signal) => staged.checkOut(key, signal),
     async promote(_stagedKey, copy, blobKey, mediaType, signal) {
-      await blobs.putFile(blobKey, copy, mediaType, signal)
-      await requireLength(blobs, blobKey, copy.bytes, signal)
+      await promoteOnce(blobs, blobKey, copy, signal, () => blobs.putFile(blobKey, copy, mediaType, signal))
     },
     unstage: (key) => staged.remove(key),
     listStaged: (before, limit) => staged.list(before, limit),
@@ -90,8 +92,7 @@ async function stageInBucket(staged: Bucket, blobs: Bucket): Promise<Staging> {
       return body && guarded(signal, () => scratch.copy(body))
     },
     async promote(stagedKey, copy, blobKey, mediaType, signal) {
-      await blobs.copyFrom(staged, stagedKey, blobKey, mediaType, signal)
-      await requireLength(blobs, blobKey, copy.bytes, signal)
+      await promoteOnce(blobs, blobKey, copy, signal, () => blobs.copyFrom(staged, stagedKey, blobKey, mediaType, signal))
     },
     unstage: (key) => staged.remove(key),
     listStaged: (before, limit) => staged.list(before, limit),
@@ -99,10 +100,21 @@ async function stageInBucket(staged: Bucket, blobs: Bucket): Promise<Staging> {
   }
 }
 
-/** Not every server checks the hash that a request declares. */
-async function requireLength(blobs: Bucket, key: string, bytes: number, signal: AbortSignal): Promise<void> {
-  const found = await blobs.size(key, signal)
-  if (found !== bytes) throw new SluiceError('bytes_damaged', `Of ${bytes} bytes ${found ?? 0} were stored`)
+/**
+ * The key names the content: what is there in full is not written again. MinIO would let the writer wait besides until the
+ * slowest reader of the old object is done. The length is checked because not every server checks the hash that a PUT declares.
+ */
+async function promoteOnce(
+  blobs: Bucket,
+  key: string,
+  copy: LocalCopy,
+  signal: AbortSignal,
+  write: () => Promise<void>,
+): Promise<void> {
+  if ((await blobs.size(key, signal)) === copy.bytes) return
+  await write()
+  const stored = await blobs.size(key, signal)
+  if (stored !== copy.bytes) throw new SluiceError('bytes_damaged', `Of ${copy.bytes} bytes ${stored ?? 0} were stored`)
 }
 
 async function openBucket(bucket: Bucket, startMsMax: number): Promise<Bucket> {

@@ -1,4 +1,5 @@
 import type { Digest, LocalCopy } from '@sluice/core'
+import { SluiceError } from '@sluice/core'
 import { createHash, randomUUID } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { lstat, mkdir, readdir, rm } from 'node:fs/promises'
@@ -10,6 +11,9 @@ import { nullIfAbsent } from './failures.ts'
 /** Longer than any upload or run of the pipeline may take: a file this old belongs to a process that was killed. */
 const ABANDONED_AFTER_MS = 60 * 60 * 1000
 
+/** Buffered per file: 16 uploads of 50 MB at once take 27 MB in all, and 60 to 80 MB until garbage is collected. */
+const CHUNK_BYTES = 128 * 1024
+
 /** A directory for files that nobody asks for after a crash. Several processes may share it. */
 export class Scratch {
   readonly #dir: string
@@ -18,10 +22,10 @@ export class Scratch {
     this.#dir = dir
   }
 
-  static async open(dir: string): Promise<Scratch> {
+  static async open(dir: string, abandonedAfterMs = ABANDONED_AFTER_MS): Promise<Scratch> {
     const scratch = new Scratch(resolve(dir))
-    await mkdir(scratch.#dir, { recursive: true, mode: 0o700 })
-    await scratch.#sweep()
+    await scratch.#make()
+    await scratch.#sweep(Date.now() - abandonedAfterMs)
     return scratch
   }
 
@@ -29,10 +33,12 @@ export class Scratch {
   static async openTemporary(): Promise<Scratch> {
     const user = process.getuid?.()
     const dir = join(tmpdir(), `sluice-objects-${user ?? 'all'}`)
-    const scratch = await Scratch.open(dir)
+    await new Scratch(dir).#make()
+    // Before anything is removed there: the name may have been laid out as a link to somewhere else.
     const found = await lstat(dir)
-    if (!found.isDirectory() || (user !== undefined && found.uid !== user)) throw new Error(`${dir} belongs to somebody else`)
-    return scratch
+    const isOurs = found.isDirectory() && (user === undefined || found.uid === user)
+    if (!isOurs) throw new SluiceError('internal_error', 'The directory for temporary files belongs to somebody else')
+    return Scratch.open(dir)
   }
 
   newPath(): string {
@@ -45,7 +51,9 @@ export class Scratch {
     const tally = new Tally()
     const remove = (): Promise<void> => rm(path, { force: true })
     try {
-      await pipeline(tally.over(bytes), createWriteStream(path, { flags: 'wx', highWaterMark: 1024 * 1024 }))
+      // Systems clear away what lies unused among their temporary files.
+      await this.#make()
+      await pipeline(tally.over(bytes), createWriteStream(path, { flags: 'wx', highWaterMark: CHUNK_BYTES }))
     } catch (error) {
       await remove()
       throw error
@@ -53,8 +61,11 @@ export class Scratch {
     return { path, ...tally.result(), [Symbol.asyncDispose]: remove }
   }
 
-  async #sweep(): Promise<void> {
-    const abandoned = Date.now() - ABANDONED_AFTER_MS
+  async #make(): Promise<void> {
+    await mkdir(this.#dir, { recursive: true, mode: 0o700 })
+  }
+
+  async #sweep(abandoned: number): Promise<void> {
     for (const name of await readdir(this.#dir)) {
       const path = join(this.#dir, name)
       // Not the time of modification: a new hard link has that of the file it names.

@@ -35,19 +35,24 @@ const EMPTY_DIGEST = createHash('sha256').digest('hex')
 export class Wire {
   /** For buckets and listings. */
   readonly client: SigningClient
-  readonly #agent: Agent
+  readonly #readers: Agent
+  readonly #writers: Agent
 
   constructor(options: ServerOptions) {
     const idle = options.idleMsMax
     this.client = new SigningClient(options)
-    this.#agent = new Agent({
-      connections: CONNECTIONS_MAX,
-      headersTimeout: idle,
-      bodyTimeout: idle,
-      connect: { timeout: idle },
-      // One connection per transfer: no upload waits for another one's window.
-      allowH2: false,
-    })
+    const newAgent = (): Agent =>
+      new Agent({
+        connections: CONNECTIONS_MAX,
+        headersTimeout: idle,
+        bodyTimeout: idle,
+        connect: { timeout: idle },
+        // One connection per transfer: no upload waits for another one's window.
+        allowH2: false,
+      })
+    // Slow readers hold their connections; no upload may wait for them.
+    this.#readers = newAgent()
+    this.#writers = newAgent()
   }
 
   /** Null when there is no such object. Whoever gets an answer reads or dumps its body. */
@@ -57,14 +62,22 @@ export class Wire {
         return await this.#attempt(call)
       } catch (error) {
         if (attempt === ATTEMPTS_MAX || !mayPass(error)) throw error
-        await wait(RETRY_MS_MIN * 2 ** attempt * (0.5 + Math.random()), undefined, { signal: call.signal })
+        await this.#pause(attempt, call.signal)
+        // Out of time: what the server said is worth more than that.
+        if (call.signal.aborted) throw error
       }
     }
   }
 
   async close(): Promise<void> {
     this.client.close()
-    await this.#agent.destroy()
+    await Promise.all([this.#readers.destroy(), this.#writers.destroy()])
+  }
+
+  async #pause(attempt: number, signal: AbortSignal): Promise<void> {
+    const waitMs = RETRY_MS_MIN * 2 ** (attempt - 1) * (0.5 + Math.random())
+    // An abortion ends the pause, and the caller looks at the signal.
+    await wait(waitMs, undefined, { signal }).catch(() => {})
   }
 
   async #attempt(call: Call): Promise<Answer | null> {
@@ -74,7 +87,8 @@ export class Wire {
       digest: call.body?.digest ?? EMPTY_DIGEST,
     })
     const length = call.body && { 'content-length': String(call.body.bytes) }
-    const answer = await this.#agent.request({
+    const agent = call.method === 'GET' ? this.#readers : this.#writers
+    const answer = await agent.request({
       origin,
       path,
       method: call.method,
