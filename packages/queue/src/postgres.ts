@@ -1,5 +1,6 @@
 import { createPostgresBackend, type PostgresQueueBackend, withBackend } from 'bullmq'
 import { type Backend, consumerOptions, type OnError, producerOptions } from './backend.ts'
+import { patientClient } from './patient-client.ts'
 import type { Timing } from './timing.ts'
 
 export interface PostgresConnection {
@@ -32,7 +33,8 @@ export function postgresBackend({ url, namespace = 'bullmq' }: PostgresConnectio
       return queue.on('error', onError)
     },
     openConsumer(name, process, concurrency) {
-      const connection = { ...common, ...answerBy(timing.silenceMsMax), max: Math.min(2 + concurrency, 8) }
+      const Client = patientClient(timing.reconnectMsMax)
+      const connection = { ...common, ...answerBy(timing.silenceMsMax), max: Math.min(2 + concurrency, 8), Client }
       const worker = new Worker<unknown, string>(name, process, { ...consumerOptions(timing, concurrency), connection })
       survive(worker.getBackend())
       return worker.on('error', onError)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Client } from 'pg'
-import type { QueueConnection } from '../open-queue.ts'
+import type { QueueConnection } from '../connection.ts'
 
 /** A name that nobody has used: the keys or the schema of one test. */
 export function newNamespace(): string {

@@ -1,0 +1,87 @@
+import { ingestJobs } from '@sluice/core/testing'
+import fastify, { type FastifyInstance } from 'fastify'
+import { describe, expect, inject, test, vi } from 'vitest'
+import { openBoard } from './board.ts'
+import type { QueueConnection } from './connection.ts'
+import { openQueue } from './open-queue.ts'
+import { newNamespace, openTestDatabase } from './testing/places.ts'
+
+const redisUrl = inject('redisUrl')
+
+describe('the board on Postgres', () => {
+  boardTests(async (use) => {
+    await using database = await openTestDatabase(inject('postgresUrl'))
+    await use({ kind: 'postgres', url: database.url })
+  })
+})
+
+describe.skipIf(redisUrl === null)('the board on Redis', () => {
+  boardTests((use) => use({ kind: 'redis', url: redisUrl ?? '', namespace: newNamespace() }))
+})
+
+async function openApp(connection: QueueConnection) {
+  const app = fastify()
+  await app.register(openBoard({ connection, basePath: '/queues', ingestUrl: (id) => `/ingests/${id}` }))
+  return Object.assign(app, { [Symbol.asyncDispose]: () => app.close() })
+}
+
+async function getJson(app: FastifyInstance, url: string): Promise<unknown> {
+  const answer = await app.inject({ url })
+  expect(answer.statusCode).toBe(200)
+  return answer.json()
+}
+
+function boardTests(withConnection: (use: (connection: QueueConnection) => Promise<void>) => Promise<void>): void {
+  test('shows the queue by its name, and with each job the way to its ingest', () =>
+    withConnection(async (connection) => {
+      await using queue = await openQueue(connection)
+      const [job] = ingestJobs(1)
+      await queue.add([job!])
+      await using app = await openApp(connection)
+      const page = await app.inject({ url: '/queues' })
+      expect(page.statusCode).toBe(200)
+      expect(page.body).toContain('<title>Sluice')
+      expect(await getJson(app, '/queues/api/queues?activeQueue=ingest&status=waiting&page=1&jobsPerPage=10')).toMatchObject({
+        queues: [
+          {
+            name: 'ingest',
+            displayName: 'Ingest',
+            description: expect.stringContaining('one ingest'),
+            counts: { waiting: 1 },
+            jobs: [
+              {
+                id: `${job!.ingestId}-1`,
+                data: { ingestId: job!.ingestId, epoch: 1 },
+                externalUrl: { displayText: 'Ingest', href: `/ingests/${job!.ingestId}` },
+              },
+            ],
+          },
+        ],
+      })
+      expect(await getJson(app, '/queues/api/redis/stats')).toMatchObject({ backend: connection.kind })
+    }))
+
+  test('tells why a job was put off, and promotes it', () =>
+    withConnection(async (connection) => {
+      await using queue = await openQueue(connection)
+      const [job] = ingestJobs(1)
+      let starts = 0
+      const again = { kind: 'again', waitMs: 600_000, note: 'the store is away' } as const
+      queue.consume(async () => (++starts === 1 ? again : { kind: 'done', note: 'committed' }), { concurrency: 1 })
+      await queue.add([job!])
+      await vi.waitFor(async () => expect(await queue.counts()).toMatchObject({ delayed: 1 }), 10_000)
+      await using app = await openApp(connection)
+      const path = `/queues/api/queues/ingest/${job!.ingestId}-1`
+      expect(await getJson(app, `${path}/logs`)).toEqual([expect.stringContaining('the store is away')])
+      expect((await app.inject({ method: 'PUT', url: `${path}/promote` })).statusCode).toBe(204)
+      await vi.waitFor(async () => expect(await queue.counts()).toMatchObject({ completed: 1 }), 10_000)
+      expect(await getJson(app, path)).toMatchObject({ job: { returnValue: 'committed' }, status: 'completed' })
+    }))
+}
+
+test('answers 503 while the queue cannot be reached', async () => {
+  await using app = await openApp({ kind: 'redis', url: 'redis://127.0.0.1:1' })
+  const answer = await app.inject({ url: '/queues/api/queues' })
+  expect(answer.statusCode).toBe(503)
+  expect(answer.headers['retry-after']).toBe('3')
+})
