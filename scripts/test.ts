@@ -6,8 +6,7 @@ const vitest = await startVitest('test', filter, { ...options, watch: false, run
 await vitest.close()
 const sum = count(vitest)
 process.stdout.write(`\n${sentence(sum)}\n`)
-const isGood = sum.failed === 0 && sum.passed > 0 && vitest.state.getUnhandledErrors().length === 0
-process.exitCode = isGood ? (process.exitCode ?? 0) : 1
+if (sum.failed > 0 || sum.passed === 0) process.exitCode = 1
 
 interface Sum {
   passed: number
@@ -16,7 +15,8 @@ interface Sum {
 }
 
 function count(run: Vitest): Sum {
-  const sum = { passed: 0, failed: 0, skipped: 0 }
+  // A server that did not start, an error outside of any test: no test has failed of it, but the run has.
+  const sum = { passed: 0, failed: run.state.getUnhandledErrors().length, skipped: 0 }
   for (const module of run.state.getTestModules()) {
     for (const test of module.children.allTests()) {
       const { state } = test.result()

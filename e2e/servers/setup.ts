@@ -1,7 +1,7 @@
 import type { TestProject } from 'vitest/node'
 import { openTestPostgres } from './postgres.ts'
 import { openTestRedis } from './redis.ts'
-import { openTestS3, type TestS3 } from './s3.ts'
+import { openTestS3 } from './s3.ts'
 
 /**
  * Vitest calls this for each project that has files to run and names this file. The first call starts the servers and gives
@@ -15,7 +15,12 @@ export default async function setup(project: TestProject): Promise<(() => Promis
   const postgres = stack.use(await openTestPostgres())
   const redis = stack.use(await openTestRedis())
   const s3 = stack.use(await openTestS3())
-  for (const sentence of missing(redis !== null, s3)) project.vitest.logger.log(sentence)
+  const absent = [...(redis ? [] : [NO_REDIS]), ...(s3.kind === 'minio' ? [] : [NO_MINIO])]
+  refuseWhatIsRequired(absent)
+  project.vitest.logger.log(
+    `Tests run on PostgreSQL, ${redis ? 'Redis, ' : ''}${s3.kind === 'minio' ? 'MinIO' : 'fauxqs as S3'}.`,
+  )
+  for (const { sentence } of absent) project.vitest.logger.log(sentence)
 
   root.provide('postgresUrl', postgres.url)
   root.provide('redisUrl', redis?.url ?? null)
@@ -25,24 +30,25 @@ export default async function setup(project: TestProject): Promise<(() => Promis
   return () => servers.disposeAsync()
 }
 
-/** What is not tested on this machine, and how to get it. Throws for what SLUICE_TEST_REQUIRE names, so that CI cannot skip in silence. */
-function missing(hasRedis: boolean, s3: TestS3): string[] {
+interface Absence {
+  readonly name: string
+  readonly sentence: string
+}
+
+const NO_REDIS: Absence = {
+  name: 'redis',
+  sentence: 'There is no redis-server on PATH, so tests on Redis are skipped. Debian: apt-get install redis-server.',
+}
+
+const NO_MINIO: Absence = {
+  name: 'minio',
+  sentence:
+    'There is no MinIO, so an in-process S3 stands in for it. Name a binary with SLUICE_MINIO_BIN, or run .ci/run to build one.',
+}
+
+/** What SLUICE_TEST_REQUIRE names must be there: CI cannot skip in silence. */
+function refuseWhatIsRequired(absent: readonly Absence[]): void {
   const required = new Set((process.env['SLUICE_TEST_REQUIRE'] ?? '').split(',').map((name) => name.trim()))
-  const absent = [
-    ...(hasRedis
-      ? []
-      : [['redis', 'No redis-server on PATH: tests on Redis are skipped. Install it (Debian: apt-get install redis-server).']]),
-    ...(s3.kind === 'minio'
-      ? []
-      : [
-          [
-            'minio',
-            'No MinIO: an in-process S3 (fauxqs) stands in. Name a binary with SLUICE_MINIO_BIN to test on the real one.',
-          ],
-        ]),
-  ] as const
-  for (const [name, sentence] of absent) {
-    if (name !== undefined && required.has(name)) throw new Error(`SLUICE_TEST_REQUIRE names ${name}. ${sentence}`)
-  }
-  return absent.map(([, sentence]) => sentence ?? '')
+  const refused = absent.find(({ name }) => required.has(name))
+  if (refused) throw new Error(`SLUICE_TEST_REQUIRE names ${refused.name}. ${refused.sentence}`)
 }
