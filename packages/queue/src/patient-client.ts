@@ -13,7 +13,7 @@ export function patientClient(waitMs: number): typeof Client {
     override connect(callback?: Callback): Promise<Client> | void {
       if (!callback) return super.connect()
       super.connect((error: Error | null) => {
-        if (error) setTimeout(callback, waitMs, error)
+        if (error) setTimeout(() => callback(error), waitMs)
         else callback(null, this)
       })
     }
