@@ -145,7 +145,8 @@ function requestFacts({ ingest, product }: Story, jobPath: IngestPageOptions['jo
     ['Hidden', placement?.excluded ? 'yes' : null],
     ...(source.kind === 'staged' ? stagedFacts(source) : [['Source', html`the file <code>${source.fileId}</code>`] as const]),
     ['Received', moment(createdAt)],
-    ['Finished', finishedAt && html`${moment(finishedAt)}, after ${duration(finishedAt.getTime() - createdAt.getTime())}`],
+    ['Finished', finishedAt && moment(finishedAt)],
+    ['Took', finishedAt && duration(finishedAt.getTime() - createdAt.getTime())],
     ['Attempts', `${attempts}, queued ${epoch === 1 ? 'once' : `${epoch} times`}`],
     ['Job', jobPath && html`<a href="${jobPath({ ingestId: id, epoch })}">${id}-${epoch}</a>`],
   ]
@@ -202,12 +203,12 @@ function timelineTable(timeline: readonly TimelineEntry[]): Html {
     <table class="timeline">
       <thead>
         <tr>
-          <th>At
-          <th class="number">Attempt
-          <th>Step
-          <th>Outcome
-          <th class="number">Took
-          <th>Detail
+          <th>At</th>
+          <th class="number">Attempt</th>
+          <th>Step</th>
+          <th>Outcome</th>
+          <th class="number">Took</th>
+          <th>Detail</th>
         </tr>
       </thead>
       <tbody>
@@ -219,12 +220,12 @@ function timelineTable(timeline: readonly TimelineEntry[]): Html {
 
 function timelineRow({ at, attempt, step, outcome, durationMs, detail }: TimelineEntry): Html {
   return html`<tr>
-    <td>${moment(at)}
-    <td class="number">${attempt}
-    <td><b>${step}</b>
-    <td>${badge(outcome)}
-    <td class="number">${durationMs !== null && duration(durationMs)}
-    <td class="detail">${detail}
+    <td>${moment(at)}</td>
+    <td class="number">${attempt}</td>
+    <td><b>${step}</b></td>
+    <td>${badge(outcome)}</td>
+    <td class="number">${durationMs !== null && duration(durationMs)}</td>
+    <td class="detail">${detail}</td>
   </tr>`
 }
 

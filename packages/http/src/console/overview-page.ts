@@ -4,7 +4,6 @@ import {
   type Ingest,
   INGEST_STATES,
   type IngestState,
-  isTerminal,
   type Product,
   type ProductId,
   type TenantId,
@@ -62,7 +61,7 @@ async function findProducts(database: Database, tenantId: TenantId, ingests: rea
 function tiles({ states, oldestOpenMs, outbox }: Census): Html {
   return html`<section class="tiles" aria-label="All tenants">
       ${INGEST_STATES.map((state) => tile(state, states[state]))}
-      <div class="tile"><b>${oldestOpenMs > 0 ? duration(oldestOpenMs) : '–'}</b><span>oldest open</span></div>
+      <div class="tile"><b class="long">${oldestOpenMs > 0 ? duration(oldestOpenMs) : '–'}</b><span>oldest open</span></div>
       <div class="tile"><b>${count(outbox)}</b><span>in the outbox</span></div>
     </section>
     <p class="hint">Counted over all tenants. The list below is your tenant’s.</p>`
@@ -103,17 +102,17 @@ function filters(query: ListQuery): Html {
 
 function list({ query, ingests, products, older }: Listing): Html {
   if (ingests.length === 0) return html`<p class="empty card">${emptyWord(query)}</p>`
-  return html`<div class="scroll card">
+  return html`<div class="list scroll card">
       <table>
         <thead>
           <tr>
-            <th>State
-            <th>File
-            <th>Product
-            <th>Received
-            <th>Took
-            <th class="number">Attempts
-            <th>Problem
+            <th>State</th>
+            <th>File</th>
+            <th>Product</th>
+            <th>Received (UTC)</th>
+            <th class="number">Took</th>
+            <th class="number">Attempts</th>
+            <th>Problem</th>
           </tr>
         </thead>
         <tbody>
@@ -122,7 +121,8 @@ function list({ query, ingests, products, older }: Listing): Html {
       </table>
     </div>
     <p class="pages">
-      ${query.before && html`<a href="${listPath({ ...query, before: null })}">« Newest</a>`}${older && html`<a class="older" href="${older}" rel="next">Older »</a>`}
+      ${query.before && html`<a href="${listPath({ ...query, before: null })}">« Newest</a>`}
+      ${older && html`<a class="older" href="${older}" rel="next">Older »</a>`}
     </p>`
 }
 
@@ -136,14 +136,21 @@ function row(ingest: Ingest, products: Listing['products']): Html {
   const file = source.kind === 'file' ? `file ${source.fileId}` : (source.fileName ?? 'unnamed')
   const tookMs = finishedAt && finishedAt.getTime() - createdAt.getTime()
   return html`<tr>
-    <td>${badge(state)}
+    <td>${badge(state)}</td>
     <td class="name">
-      <a href="/ingests/${id}">${file}</a>${target?.placement.label && html`<small>${target.placement.label}</small>`}
-
-    <td class="name">${target ? (products.get(target.productId)?.sku ?? target.productId) : '–'}
-    <td>${moment(createdAt)}
-    <td class="number">${tookMs === null ? (isTerminal(state) ? '–' : '…') : duration(tookMs)}
-    <td class="number">${attempts}
-    <td>${problem && html`<code>${problem.code}</code>`}
+      <a href="/ingests/${id}">${file}</a>
+      ${target?.placement.label && html`<small>${target.placement.label}</small>`}
+    </td>
+    <td>${target ? productLink(target.productId, products) : '–'}</td>
+    <td>${moment(createdAt)}</td>
+    <td class="number">${tookMs === null ? '…' : duration(tookMs)}</td>
+    <td class="number">${attempts}</td>
+    <td>${problem && html`<code>${problem.code}</code>`}</td>
   </tr>`
+}
+
+/** To everything that was brought to this product. */
+function productLink(id: ProductId, products: Listing['products']): Html {
+  const path = listPath({ state: null, product: id, text: '', before: null })
+  return html`<a class="quiet" href="${path}">${products.get(id)?.sku ?? id}</a>`
 }

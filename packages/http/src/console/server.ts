@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import { type Database, DEFAULT_LIMITS, ERRORS, type IngestJob, type Limits, SluiceError } from '@sluice/core'
+import { type Database, DEFAULT_LIMITS, ERRORS, type IngestJob, type Limits } from '@sluice/core'
 import { type OpsOptions, registerOps } from '../ops.ts'
 import { asSluiceError, handleError } from '../problem.ts'
 import { bareServer } from '../server.ts'
