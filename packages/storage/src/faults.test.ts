@@ -169,7 +169,7 @@ describe('slowness', () => {
     expect(bytes.equals(Buffer.concat(chunks))).toBe(true)
   })
 
-  it('of 64 readers keeps no upload waiting', async () => {
+  it('of 64 readers keeps no upload waiting, and the next reader may give up', async () => {
     const [key, abortion] = [newKey(), new AbortController()]
     await using direct = await openMinioObjects({
       ...optionsFor(`http://${endPoint}:${port}`, { kind: 'bucket', bucket: staging }),
@@ -178,8 +178,12 @@ describe('slowness', () => {
     await direct.putBlob(key, randomBytes(8 * MIB), 'image/png', CALM)
     const readers = await Promise.all(Array.from({ length: 64 }, () => direct.readBlob(key, null, abortion.signal)))
     await direct.stage(newKey(), chunksOf(randomBytes(10)), AbortSignal.timeout(10_000))
-    abortion.abort()
     expect(readers).not.toContain(null)
+    const [reason, impatient] = [new Error('enough'), new AbortController()]
+    const queued = direct.readBlob(key, null, impatient.signal)
+    setImmediate(() => impatient.abort(reason))
+    await expect(queued).rejects.toBe(reason)
+    abortion.abort()
   })
 
   it.each([

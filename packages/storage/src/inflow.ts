@@ -1,3 +1,4 @@
+import { onceAborted } from './abortion.ts'
 import { rejection } from './failures.ts'
 
 /**
@@ -36,14 +37,4 @@ export class Inflow implements AsyncIterable<Uint8Array> {
       iterator.return?.()?.then(undefined, () => {})
     }
   }
-}
-
-function onceAborted(signal: AbortSignal): Disposable & { readonly promise: Promise<never> } {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const abort = (): void => reject(signal.reason)
-  // It is raced between chunks only; without a reader of its own it would count as unhandled.
-  promise.catch(() => {})
-  if (signal.aborted) abort()
-  else signal.addEventListener('abort', abort, { once: true })
-  return { promise, [Symbol.dispose]: () => signal.removeEventListener('abort', abort) }
 }

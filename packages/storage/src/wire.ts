@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
 import { Agent } from 'undici'
+import { onceAborted } from './abortion.ts'
 import { codeOf, StoreFailure } from './failures.ts'
 import type { ServerOptions } from './signing-client.ts'
 import { SigningClient } from './signing-client.ts'
@@ -88,7 +89,7 @@ export class Wire {
     })
     const length = call.body && { 'content-length': String(call.body.bytes) }
     const agent = call.method === 'GET' ? this.#readers : this.#writers
-    const answer = await agent.request({
+    const request = agent.request({
       origin,
       path,
       method: call.method,
@@ -96,6 +97,9 @@ export class Wire {
       body: call.body?.open() ?? null,
       signal: call.signal,
     })
+    // undici looks at the signal when a request begins: one that waits for a connection would not hear of it.
+    using abortion = onceAborted(call.signal)
+    const answer = await Promise.race([request, abortion.promise])
     if (answer.statusCode < 300) return answer
     const code = codeIn(await textOf(answer))
     if (answer.statusCode === 404 && code !== 'NoSuchBucket') return null
