@@ -16,8 +16,8 @@ const Content = Type.Object({
 
 type FileRequest = FastifyRequest<{ Params: Static<typeof FileParams>; Querystring: Static<typeof Content> }>
 
-export async function fileRoutes(app: FastifyInstance, { world }: NativeOptions): Promise<void> {
-  const { database, objects, limits } = world
+export async function fileRoutes(app: FastifyInstance, options: NativeOptions): Promise<void> {
+  const { database, objects, limits } = options.world
 
   /** Throws `file_unknown`, for another tenant's file as well. */
   const findFile = async (request: FileRequest): Promise<File> => {
@@ -54,7 +54,7 @@ export async function fileRoutes(app: FastifyInstance, { world }: NativeOptions)
     url: '/files',
     limits,
     schema: { tags: ['Files'], summary: 'Upload a file without a product', response: { 201: schemas.File, 202: schemas.Ingest } },
-    handler: async (request, reply) => takeUpload(world, request, reply, null),
+    handler: async (request, reply) => takeUpload(options, request, reply, null),
   })
 
   const read = (summary: string) => ({

@@ -21,7 +21,7 @@ const IngestParams = Type.Object({ ingest: Type.String({ description: 'The id of
 
 type IngestRequest = FastifyRequest<{ Params: Static<typeof IngestParams> }>
 
-export async function ingestRoutes(app: FastifyInstance, { world }: NativeOptions): Promise<void> {
+export async function ingestRoutes(app: FastifyInstance, { world, closing }: NativeOptions): Promise<void> {
   const { database, limits } = world
 
   const Query = Type.Object(
@@ -113,7 +113,7 @@ export async function ingestRoutes(app: FastifyInstance, { world }: NativeOption
       const ingest = await findIngest(database, request)
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort())
-      const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(limits.eventsMsMax)])
+      const signal = AbortSignal.any([gone.signal, closing, AbortSignal.timeout(limits.eventsMsMax)])
       void reply.type('text/event-stream').header('cache-control', 'no-store').header('x-accel-buffering', 'no')
       return reply.send(Readable.from(eventsOf(database, ingest, signal)))
     },
@@ -177,5 +177,5 @@ function nextPage(url: string, lastId: string): string {
   const [path = '', query = ''] = url.split('?', 2)
   const parameters = new URLSearchParams(query)
   parameters.set('before', lastId)
-  return `${path}?${parameters}`
+  return `${path}?${parameters.toString()}`
 }

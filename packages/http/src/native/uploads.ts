@@ -3,23 +3,18 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import {
   acceptIngest,
   type Caller,
-  type FileId,
   type Ingest,
   type IngestId,
   type IntakeWorld,
   isTerminal,
-  isUuid,
   type Product,
-  redeclare,
   SluiceError,
-  type StagedUpload,
-  stageUpload,
   waitForIngest,
 } from '@sluice/core'
-import { STRICT_BASE64 } from '../bodies/base64.ts'
-import { type FormProfile, readUpload } from '../bodies/read-upload.ts'
 import { callerOf } from '../authenticate.ts'
 import { PROBLEM_TYPE, problemOf } from '../problem.ts'
+import { type Given, readSource } from './image-source.ts'
+import type { NativeOptions } from './index.ts'
 import { fingerprintOf, openRepeatable, type Repeatable, sendRecorded } from './idempotency.ts'
 import { readPlacement } from './placement.ts'
 import { preferredWaitMs } from './prefer.ts'
@@ -27,7 +22,7 @@ import { filePath, fileView, imagePath, imageView, ingestPath, ingestView } from
 
 /** Takes one upload from its first byte to its answer. `product` is null for a file without a target. */
 export async function takeUpload(
-  world: IntakeWorld,
+  { world, closing }: NativeOptions,
   request: FastifyRequest,
   reply: FastifyReply,
   product: Product | null,
@@ -42,7 +37,10 @@ export async function takeUpload(
     throw error
   })
   if (repeatable.earlier?.answer) return sendRecorded(reply, repeatable.earlier.answer)
-  return answer(world, caller, request, reply, ingest, repeatable.key)
+  const waitMs = preferredWaitMs(request.headers.prefer, world.limits.waitMsMax)
+  const seen =
+    waitMs === 0 ? ingest : await waited(world, request, ingest, AbortSignal.any([closing, AbortSignal.timeout(waitMs)]))
+  return answer(world, caller, reply, seen, waitMs > 0, repeatable.key)
 }
 
 /** Reads the body and records the ingest, or finds the one that an equal request has made before. */
@@ -76,7 +74,7 @@ async function findEarlier(
   caller: Caller,
   earlier: NonNullable<Repeatable['earlier']>,
   fingerprint: string,
-  from: StagedUpload | FileId,
+  from: Given['from'],
 ): Promise<Ingest> {
   await discard(from)
   if (earlier.fingerprint !== fingerprint) throw new SluiceError('idempotency_key_reused')
@@ -85,105 +83,43 @@ async function findEarlier(
   return ingest
 }
 
-interface Given {
-  readonly from: StagedUpload | FileId
-  readonly fields: Readonly<Record<string, unknown>>
-}
-
-/** What an upload looks like here. */
-const FORM: FormProfile = {
-  filePart: 'file',
-  base64: { path: ['file', 'base64'], policy: STRICT_BASE64 },
-  raw: true,
-}
-
-/** The four forms become one: staged bytes or a file id, and the fields beside them. */
-async function readSource(world: IntakeWorld, caller: Caller, request: FastifyRequest): Promise<Given> {
-  const { tenantId } = caller
-  const signal = AbortSignal.timeout(world.limits.requestMsMax)
-  const body = await readUpload(request.raw, {
-    limits: world.limits,
-    signal,
-    form: FORM,
-    stage: (bytes, { declaredType, fileName }) =>
-      stageUpload(world, tenantId, bytes, { contentType: declaredType, fileName, typeMustMatch: declaredType !== null }, signal),
-  })
-  try {
-    const { file, file_id: fileId, ...fields } = { ...(request.query as object), ...body.fields } as Record<string, unknown>
-    if (body.staged && fileId !== undefined)
-      throw new SluiceError('source_ambiguous', 'Give the file itself or a file_id, not both.')
-    if (body.staged) return declareStaged(world, body.staged, file, fields)
-    if (fileId === undefined)
-      throw new SluiceError(
-        'source_missing',
-        'Send a file as multipart/form-data, as JSON with file.base64, as a raw image body, or give a file_id.',
-      )
-    if (typeof fileId !== 'string' || !isUuid(fileId))
-      throw new SluiceError('file_reference_unknown', 'file_id must be the id of a file.')
-    if (file !== undefined) throw new SluiceError('source_ambiguous', 'Give the file itself or a file_id, not both.')
-    return { from: fileId.toLowerCase() as FileId, fields }
-  } catch (error) {
-    await body.staged?.discard()
-    throw error
-  }
-}
-
-/** In JSON the type and the name stand beside the content, before or after it, and the file's name is also the image's. */
-function declareStaged(world: IntakeWorld, staged: StagedUpload, file: unknown, fields: Given['fields']): Given {
-  const { contentType, fileName } =
-    file === undefined ? { contentType: staged.source.declaredType, fileName: staged.source.fileName } : readFileMember(file)
-  const from = redeclare(world, staged, { contentType, fileName, typeMustMatch: true })
-  return { from, fields: file === undefined || fileName === null ? fields : { name: fileName, ...fields } }
-}
-
-function readFileMember(file: unknown): { contentType: string | null; fileName: string | null } {
-  const { media_type: contentType = null, name: fileName = null, base64: _content, ...rest } = file as Record<string, unknown>
-  const [unknown] = Object.keys(rest)
-  if (unknown !== undefined) throw new SluiceError('request_invalid', `file.${unknown} is not a field of this request.`)
-  if (contentType !== null && typeof contentType !== 'string')
-    throw new SluiceError('request_invalid', 'file.media_type must be a text.')
-  if (fileName !== null && typeof fileName !== 'string') throw new SluiceError('request_invalid', 'file.name must be a text.')
-  return { contentType, fileName }
-}
-
 /** A file without a product has no place, so fields that speak of one are a mistake. */
 function refuseFields(fields: Given['fields']): void {
-  const [field] = Object.keys(fields).filter((name) => name !== 'name')
+  const field = Object.keys(fields).find((name) => name !== 'name')
   if (field !== undefined)
     throw new SluiceError('request_invalid', `${field} is not a field of this request: a file has no place on a product.`)
 }
 
-async function discard(from: StagedUpload | FileId): Promise<void> {
+async function discard(from: Given['from']): Promise<void> {
   if (typeof from !== 'string') await from.discard()
 }
 
-/** 202 with the ingest's address, or the finished result for a client that prefers to wait for it. */
+/** 202 with the ingest's address, or the finished result for a client that preferred to wait for it. */
 async function answer(
   world: IntakeWorld,
   caller: Caller,
-  request: FastifyRequest,
   reply: FastifyReply,
-  accepted: Ingest,
+  ingest: Ingest,
+  hasWaited: boolean,
   key: string | null,
 ): Promise<FastifyReply> {
-  const waitMs = preferredWaitMs(request.headers.prefer, world.limits.waitMsMax)
-  const ingest = waitMs === 0 ? accepted : await waited(world, request, accepted, waitMs)
-  const finished = waitMs > 0 && isTerminal(ingest.state)
+  const finished = hasWaited && isTerminal(ingest.state)
   const { status, headers, body } = finished ? await finishedAnswer(world, caller, ingest) : acceptedAnswer(ingest)
   const recorded = { status, headers, body: JSON.stringify(body) }
   // A wait that ran out is not recorded: the client's retry should wait again, and get the image.
-  if (key !== null && (finished || waitMs === 0)) {
+  if (key !== null && (finished || !hasWaited)) {
     await world.database.idempotency.record(caller.tenantId, key, ingest.id, recorded).catch(() => undefined)
   }
   return sendRecorded(reply, recorded)
 }
 
-async function waited(world: IntakeWorld, request: FastifyRequest, ingest: Ingest, waitMs: number): Promise<Ingest> {
+/** The ingest when it is over, or as it is when the client has gone or the wait is up. */
+async function waited(world: IntakeWorld, request: FastifyRequest, ingest: Ingest, enough: AbortSignal): Promise<Ingest> {
   const gone = new AbortController()
   const onClose = () => gone.abort()
   request.raw.socket.once('close', onClose)
   try {
-    const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(waitMs)])
+    const signal = AbortSignal.any([gone.signal, enough])
     return (await waitForIngest(world.database, ingest.tenantId, ingest.id, signal)) ?? ingest
   } finally {
     request.raw.socket.off('close', onClose)
