@@ -54,10 +54,14 @@ async function hasCluster(place: Place): Promise<boolean> {
     () => null,
   )
   if (owner === null) return false
-  // Made by an ordinary user, started by root this time.
-  if (place.user !== undefined && owner !== place.user) {
-    spawnSync('chown', ['-R', `${place.user}:${place.user}`, place.directory])
+  if (owner === (place.user ?? process.getuid?.())) return true
+  if (place.user === undefined) {
+    throw new StartError(
+      `The database in ${place.directory} belongs to another user: start Sluice as before, or set SLUICE_DATA_DIR.`,
+    )
   }
+  // Made by an ordinary user, started by root this time.
+  spawnSync('chown', ['-R', `${place.user}:${place.user}`, place.directory])
   return true
 }
 
@@ -91,7 +95,7 @@ function run(place: Place, program: string, arguments_: readonly string[], input
 
 /** What its log says, as one sentence. */
 export function postgresFailed(program: string, log: string, cause?: unknown): StartError {
-  if (/No space left on device|Disk quota exceeded|ENOSPC|EDQUOT/.test(log)) {
+  if (/No space left on device|Disk quota exceeded|Check free disk space|ENOSPC|EDQUOT/.test(log)) {
     return new StartError('The disk is full, so the embedded PostgreSQL cannot start: make room, or set SLUICE_DATA_DIR.', cause)
   }
   const lines = log.split('\n').filter((line) => line.trim() !== '')

@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import postgres from 'postgres'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { findPlace } from './embedded-postgres-place.ts'
 import { findFreePort, openEmbeddedPostgres, type EmbeddedPostgres } from './embedded-postgres.ts'
 import { StartError } from './lifecycle-start-error.ts'
@@ -120,8 +120,12 @@ describe('openEmbeddedPostgres', () => {
 
   it('is not fooled by the number of a dead server that another process has got', async () => {
     await (await openEmbeddedPostgres({ dataDir, durable: false }))[Symbol.asyncDispose]()
-    const { directory } = await findPlace(dataDir)
-    await writeFile(join(directory, 'postmaster.pid'), `${process.pid}\n${directory}\n1\n5432\n\n127.0.0.1\n0 0\nready\n`)
+    const { directory, user } = await findPlace(dataDir)
+    // Of the server's own user: one of another it cannot signal, and takes for dead by itself.
+    const other = spawn('/bin/sleep', ['60'], user === undefined ? {} : { uid: user, gid: user })
+    onTestFinished(() => void other.kill())
+    await once(other, 'spawn')
+    await writeFile(join(directory, 'postmaster.pid'), `${other.pid}\n${directory}\n1\n5432\n\n127.0.0.1\n0 0\nready\n`)
     await using server = await openEmbeddedPostgres({ dataDir, durable: false })
     expect(await query(server, 'select 1 as started')).toEqual([{ started: 1 }])
   })
