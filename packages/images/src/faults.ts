@@ -1,0 +1,31 @@
+import { ACCEPTED_TYPES, type Limits, type MediaType, SluiceError } from '@sluice/core'
+import type { Container } from './container.ts'
+import { cleanText } from './text.ts'
+
+const REASON_LENGTH_MAX = 120
+
+/**
+ * What libjpeg, libpng, libnsgif and libheif say of a file that ends too early. libwebp and the interlaced branch of libpng
+ * say the same as of any other damage: there the container tells.
+ */
+const ENDS_EARLY = /premature end of JPEG|not enough data|unexpected end of|bad seek|end of file|truncated/i
+
+/** The failure of a decode as the fault of the image that it is; errors of our own pass. */
+export function decodeFault(error: unknown, mediaType: MediaType, container: Container, { pixelsMax }: Limits): unknown {
+  if (!(error instanceof Error) || error instanceof SluiceError) return error
+  const { message } = error
+  const details = { reason: cleanText(message.split('\n', 1)[0] ?? '', REASON_LENGTH_MAX) }
+  if (/exceeds pixel limit/.test(message)) {
+    return new SluiceError('image_pixels_exceeded', `The image has more than ${pixelsMax.toLocaleString('en')} pixels.`, {
+      details: { pixelsMax },
+    })
+  }
+  if (/unsupported image format/.test(message) && mediaType === 'image/avif') {
+    // libheif opens no image sequences and nothing that is not AV1.
+    return new SluiceError('media_type_unsupported', `This kind of AVIF is not accepted. Accepted are ${ACCEPTED_TYPES}.`)
+  }
+  if (container.ending === 'cut' || ENDS_EARLY.test(message)) {
+    return new SluiceError('image_truncated', 'The image ends before all of it has been decoded.', { details })
+  }
+  return new SluiceError('image_corrupt', 'The image is damaged and cannot be decoded.', { details })
+}
