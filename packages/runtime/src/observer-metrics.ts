@@ -5,72 +5,69 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 export function createMetrics(): { metrics: Registry; count: (event: Observed) => void } {
   const metrics = new Registry()
   collectDefaultMetrics({ register: metrics })
-  const registers = [metrics]
-  const accepted = new Counter({ name: 'sluice_ingests_accepted_total', help: 'Ingests promised.', registers })
-  const acceptedBytes = new Counter({ name: 'sluice_ingest_accepted_bytes_total', help: 'Bytes of promised ingests.', registers })
-  const ended = new Counter({
-    name: 'sluice_ingests_ended_total',
-    help: 'Ingests that are over, by their state and the code of their problem.',
-    labelNames: ['state', 'code'],
-    registers,
-  })
-  const duration = new Histogram({
-    name: 'sluice_ingest_duration_seconds',
-    help: 'From the promise to the end.',
-    labelNames: ['state'],
-    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800],
-    registers,
-  })
-  const step = new Histogram({
-    name: 'sluice_step_duration_seconds',
-    help: 'One step of the pipeline.',
-    labelNames: ['step', 'outcome'],
-    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-    registers,
-  })
-  const postponed = new Counter({ name: 'sluice_ingests_postponed_total', help: 'Attempts that will be repeated.', registers })
-  const requeued = new Counter({ name: 'sluice_ingests_requeued_total', help: 'Idle ingests that were queued again.', registers })
-  const relayed = new Counter({
-    name: 'sluice_outbox_relayed_total',
-    help: 'Jobs taken from the outbox to the queue.',
-    registers,
-  })
-  const swept = new Counter({
-    name: 'sluice_staging_swept_total',
-    help: 'Staged objects removed that nothing needed.',
-    registers,
-  })
-  const failures = new Counter({
-    name: 'sluice_background_failures_total',
-    help: 'Turns of a background task that failed.',
-    labelNames: ['task'],
-    registers,
-  })
+  const counters = createCounters(metrics)
+  const durations = createDurations(metrics)
+  return { metrics, count: (event) => count(event, counters, durations) }
+}
 
-  function count(event: Observed): void {
-    switch (event.kind) {
-      case 'ingest.accepted':
-        accepted.inc()
-        return acceptedBytes.inc(event.bytes)
-      case 'ingest.step_ended':
-        return step.observe({ step: event.step, outcome: event.outcome }, event.durationMs / 1000)
-      case 'ingest.ended':
-        ended.inc({ state: event.state, code: event.code ?? 'none' })
-        return duration.observe({ state: event.state }, event.totalMs / 1000)
-      case 'ingest.postponed':
-        return postponed.inc()
-      case 'ingest.requeued':
-        return requeued.inc(event.ingestIds.length)
-      case 'outbox.relayed':
-        return relayed.inc(event.count)
-      case 'staging.swept':
-        return swept.inc(event.count)
-      case 'background.failed':
-        return failures.inc({ task: event.task })
-    }
+function createCounters(metrics: Registry) {
+  const counter = <Label extends string>(name: string, help: string, ...labelNames: Label[]) =>
+    new Counter({ name: `sluice_${name}_total`, help, labelNames, registers: [metrics] })
+  return {
+    accepted: counter('ingests_accepted', 'Ingests promised.'),
+    acceptedBytes: counter('ingest_accepted_bytes', 'Bytes of promised ingests.'),
+    ended: counter('ingests_ended', 'Ingests that are over, by their state and the code of their problem.', 'state', 'code'),
+    postponed: counter('ingests_postponed', 'Attempts that will be repeated.'),
+    requeued: counter('ingests_requeued', 'Idle ingests that were queued again.'),
+    relayed: counter('outbox_relayed', 'Jobs taken from the outbox to the queue.'),
+    swept: counter('staging_swept', 'Staged objects removed that nothing needed.'),
+    failures: counter('background_failures', 'Turns of a background task that failed.', 'task'),
   }
+}
 
-  return { metrics, count }
+function createDurations(metrics: Registry) {
+  return {
+    ingest: new Histogram({
+      name: 'sluice_ingest_duration_seconds',
+      help: 'From the promise to the end.',
+      labelNames: ['state'],
+      buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800],
+      registers: [metrics],
+    }),
+    step: new Histogram({
+      name: 'sluice_step_duration_seconds',
+      help: 'One step of the pipeline.',
+      labelNames: ['step', 'outcome'],
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      registers: [metrics],
+    }),
+  }
+}
+
+type Counters = ReturnType<typeof createCounters>
+type Durations = ReturnType<typeof createDurations>
+
+function count(event: Observed, counters: Counters, durations: Durations): void {
+  switch (event.kind) {
+    case 'ingest.accepted':
+      counters.accepted.inc()
+      return counters.acceptedBytes.inc(event.bytes)
+    case 'ingest.step_ended':
+      return durations.step.observe({ step: event.step, outcome: event.outcome }, event.durationMs / 1000)
+    case 'ingest.ended':
+      counters.ended.inc({ state: event.state, code: event.code ?? 'none' })
+      return durations.ingest.observe({ state: event.state }, event.totalMs / 1000)
+    case 'ingest.postponed':
+      return counters.postponed.inc()
+    case 'ingest.requeued':
+      return counters.requeued.inc(event.ingestIds.length)
+    case 'outbox.relayed':
+      return counters.relayed.inc(event.count)
+    case 'staging.swept':
+      return counters.swept.inc(event.count)
+    case 'background.failed':
+      return counters.failures.inc({ task: event.task })
+  }
 }
 
 type Census = Awaited<ReturnType<Ingests['census']>>
