@@ -1,0 +1,68 @@
+import { type Ingest, type IngestFilter, type IngestId, isUuid, type ProductRef, type TenantId } from '@sluice/core'
+import { and, desc, eq, gte, ilike, lt, lte, or, type SQL, sql } from 'drizzle-orm'
+import { isReferred } from './products.ts'
+import { arrayLiteral, canExist, ingestOf, isText } from './rows.ts'
+import { ingests, productImages, products } from './schema.ts'
+import type { Runner } from './transaction.ts'
+
+/** One page, newest first. What a text search may cost is bounded by the session's statement_timeout. */
+export async function listIngests(
+  { query }: Runner,
+  tenantId: TenantId,
+  filter: IngestFilter,
+  page: { before: IngestId | null; limit: number },
+): Promise<readonly Ingest[]> {
+  if (!canMatch(filter, page.before)) return []
+  const { states, product, createdFrom, createdTo, text } = filter
+  const rows = await query((db) =>
+    db
+      .select()
+      .from(ingests)
+      .where(
+        and(
+          eq(ingests.tenantId, tenantId),
+          page.before === null ? undefined : lt(ingests.id, page.before),
+          states && sql`${ingests.state} = any(${arrayLiteral(states)}::text[])`,
+          product && isOfProduct(tenantId, product),
+          createdFrom && gte(ingests.createdAt, createdFrom),
+          createdTo && lte(ingests.createdAt, createdTo),
+          text ? mentions(tenantId, text) : undefined,
+        ),
+      )
+      .orderBy(desc(ingests.id))
+      .limit(page.limit),
+  )
+  return rows.map(ingestOf)
+}
+
+/** False when the filter asks for what no row can bear. */
+function canMatch({ product, text }: IngestFilter, before: IngestId | null): boolean {
+  return (product === undefined || canExist(product)) && isText(text ?? '') && (before === null || isUuid(before))
+}
+
+function isOfProduct(tenantId: TenantId, ref: ProductRef): SQL {
+  if (ref.kind === 'id') return eq(ingests.productId, ref.id)
+  return sql`${ingests.productId} = (select ${products.id} from ${products} where ${isReferred(ref, tenantId)})`
+}
+
+function mentions(tenantId: TenantId, text: string): SQL | undefined {
+  const part = `%${text.replace(/[\\%_]/g, '\\$&')}%`
+  return or(
+    ilike(ingests.fileName, part),
+    ilike(ingests.label, part),
+    ilike(ingests.imageName, part),
+    ilike(ingests.problemCode, part),
+    ilike(ingests.problemDetail, part),
+    sql`exists (select from ${productImages} where ${productImages.id} = ${ingests.resultImageId} and ${ilike(productImages.name, part)})`,
+    eq(ingests.digest, text.toLowerCase()),
+    sql`${ingests.productId} in (
+      select ${products.id} from ${products} where ${products.tenantId} = ${tenantId} and lower(${products.sku}) = lower(${text}))`,
+    isUuid(text)
+      ? or(
+          ...[ingests.id, ingests.productId, ingests.sourceFileId, ingests.resultFileId, ingests.resultImageId].map((id) =>
+            eq(id, text),
+          ),
+        )
+      : undefined,
+  )
+}

@@ -1,0 +1,36 @@
+import type { Database } from '@sluice/core'
+import { sql } from 'drizzle-orm'
+import { openFiles } from './files.ts'
+import { openIdempotencyKeys } from './idempotency.ts'
+import { openIngests } from './ingests.ts'
+import { openOutbox } from './outbox.ts'
+import { openPool, type PoolOptions } from './pool.ts'
+import { openProductImages } from './product-images.ts'
+import { openProducts } from './products.ts'
+import { openSignals } from './signals.ts'
+import { openTenants } from './tenants.ts'
+import { openTokens } from './tokens.ts'
+import { runnerOn } from './transaction.ts'
+
+export type DatabaseOptions = PoolOptions
+
+/** The database of the core on PostgreSQL. Connects when it is first asked; at most `poolMax` connections, and one that listens. */
+export async function openDatabase(options: DatabaseOptions): Promise<Database & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack()
+  const runner = runnerOn(stack.use(openPool(options)))
+  const signals = stack.use(openSignals({ url: options.url, applicationName: `${options.applicationName}: signals` }))
+  const opened = stack.move()
+  return {
+    tenants: openTenants(runner),
+    tokens: openTokens(runner),
+    products: openProducts(runner),
+    images: openProductImages(runner),
+    files: openFiles(runner),
+    ingests: openIngests(runner),
+    outbox: openOutbox(runner),
+    idempotency: openIdempotencyKeys(runner),
+    signals,
+    ping: async () => void (await runner.query((db) => db.execute(sql`select 1`))),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}

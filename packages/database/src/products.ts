@@ -1,0 +1,84 @@
+import { type Product, type ProductRef, type Products, SluiceError, type TenantId } from '@sluice/core'
+import { and, eq, sql } from 'drizzle-orm'
+import type { Db } from './connection.ts'
+import { canExist, only, productOf } from './rows.ts'
+import { products } from './schema.ts'
+import { prepared, type Runner } from './transaction.ts'
+
+/** How each kind of reference finds its row. */
+const COLUMNS = { id: products.id, number: products.number, sku: products.sku } as const
+
+export function refValue(ref: ProductRef): string | number {
+  return ref.kind === 'id' ? ref.id : ref.kind === 'number' ? ref.number : ref.sku
+}
+
+export function isReferred(ref: ProductRef, tenantId: TenantId) {
+  return and(eq(products.tenantId, tenantId), eq(COLUMNS[ref.kind], refValue(ref)))
+}
+
+const byKind = {
+  id: prepared((db) => select(db, 'id')),
+  number: prepared((db) => select(db, 'number')),
+  sku: prepared((db) => select(db, 'sku')),
+}
+
+function select(db: Db, kind: ProductRef['kind']) {
+  return db
+    .select()
+    .from(products)
+    .where(and(eq(products.tenantId, sql.placeholder('tenantId')), eq(COLUMNS[kind], sql.placeholder('value'))))
+    .prepare(`product_by_${kind}`)
+}
+
+export function openProducts({ query }: Runner): Products {
+  async function find(tenantId: TenantId, ref: ProductRef): Promise<Product | null> {
+    if (!canExist(ref)) return null
+    const [row] = await query((db) => byKind[ref.kind](db).execute({ tenantId, value: refValue(ref) }))
+    return row ? productOf(row) : null
+  }
+
+  return {
+    find,
+    async create(product) {
+      const [row] = await query((db) => db.insert(products).values(product).onConflictDoNothing().returning())
+      if (row) return productOf(row)
+      // The same call again, after its answer was lost?
+      const known = await find(product.tenantId, { kind: 'sku', sku: product.sku })
+      if (known?.id === product.id) return known
+      throw new SluiceError('sku_taken')
+    },
+  }
+}
+
+export interface LockedProduct {
+  readonly id: string
+  readonly version: number
+  readonly imageCount: number
+}
+
+/** Whoever holds the row may change the product's images. What is read after this is what the last holder has left. */
+export async function lockProduct(db: Db, tenantId: TenantId, ref: ProductRef): Promise<LockedProduct> {
+  const [row] = canExist(ref)
+    ? await db
+        .select({ id: products.id, version: products.version, imageCount: products.imageCount })
+        .from(products)
+        .where(isReferred(ref, tenantId))
+        .for('update')
+    : []
+  if (!row) throw new SluiceError('product_unknown')
+  return row
+}
+
+/** Every change to the images makes a new version; returns it. */
+export async function recordChange(db: Db, productId: string, imagesAdded: number): Promise<number> {
+  const rows = await db
+    .update(products)
+    .set({
+      version: sql`${products.version} + 1`,
+      imageCount: sql`${products.imageCount} + ${imagesAdded}`,
+      updatedAt: sql`now()`,
+    })
+    .where(eq(products.id, productId))
+    .returning({ version: products.version })
+  return only(rows).version
+}

@@ -1,0 +1,275 @@
+/**
+ * The tables. Every row bears its tenant, and composite foreign keys keep a row from pointing into another tenant. What is
+ * opaque to the database is `json`, not `jsonb`: it keeps the text as it came, and does not refuse the `\u0000` that EXIF
+ * and error texts may contain.
+ */
+import type { ErrorCode, ErrorDetails, Facts, IngestState, RecordedAnswer, TimelineEntry, TokenRole } from '@sluice/core'
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  boolean,
+  check,
+  foreignKey,
+  index,
+  integer,
+  json,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  unique,
+  uuid,
+} from 'drizzle-orm/pg-core'
+
+/** Milliseconds, as JavaScript counts: a time that was read and is asked for again finds its row. */
+const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 })
+const createdAt = () => time('created_at').notNull().defaultNow()
+const updatedAt = () => time('updated_at').notNull().defaultNow()
+const tenantId = () =>
+  uuid('tenant_id')
+    .notNull()
+    .references(() => tenants.id)
+/** The integer identity for clients that know only integers. */
+const number = () => bigint('number', { mode: 'number' }).notNull().generatedAlwaysAsIdentity().unique()
+
+export const tenants = pgTable('tenants', {
+  id: uuid('id').primaryKey(),
+  name: text('name').notNull().unique(),
+  createdAt: createdAt(),
+})
+
+export const tokens = pgTable(
+  'tokens',
+  {
+    id: uuid('id').primaryKey(),
+    tenantId: tenantId(),
+    name: text('name').notNull(),
+    role: text('role').$type<TokenRole>().notNull(),
+    sha256: text('sha256').notNull().unique(),
+    prefix: text('prefix').notNull(),
+    createdAt: createdAt(),
+    expiresAt: time('expires_at'),
+    revokedAt: time('revoked_at'),
+  },
+  (table) => [
+    index('tokens_by_tenant').on(table.tenantId, table.createdAt),
+    check('tokens_role', sql`${table.role} in ('admin', 'writer', 'reader')`),
+  ],
+)
+
+export const products = pgTable(
+  'products',
+  {
+    id: uuid('id').primaryKey(),
+    number: number(),
+    tenantId: tenantId(),
+    sku: text('sku').notNull(),
+    title: text('title'),
+    version: integer('version').notNull().default(1),
+    /** Kept under the row's lock: counting ten thousand images at each commit would take a millisecond. */
+    imageCount: integer('image_count').notNull().default(0),
+    createdAt: createdAt(),
+    updatedAt: updatedAt(),
+  },
+  (table) => [unique('products_sku').on(table.tenantId, table.sku), unique('products_tenant_id').on(table.tenantId, table.id)],
+)
+
+export const blobs = pgTable(
+  'blobs',
+  {
+    tenantId: tenantId(),
+    digest: text('digest').notNull(),
+    facts: json('facts').$type<Facts>().notNull(),
+    mediaType: text('media_type').notNull(),
+    bytes: bigint('bytes', { mode: 'number' }).notNull(),
+    createdAt: createdAt(),
+    lastSeenAt: time('last_seen_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.digest] })],
+)
+
+export const files = pgTable(
+  'files',
+  {
+    id: uuid('id').primaryKey(),
+    number: number(),
+    tenantId: uuid('tenant_id').notNull(),
+    digest: text('digest').notNull(),
+    name: text('name'),
+    createdAt: createdAt(),
+  },
+  (table) => [
+    unique('files_tenant_id').on(table.tenantId, table.id),
+    index('files_by_digest').on(table.tenantId, table.digest),
+    foreignKey({ name: 'files_blob', columns: [table.tenantId, table.digest], foreignColumns: [blobs.tenantId, blobs.digest] }),
+  ],
+)
+
+export const productImages = pgTable(
+  'product_images',
+  {
+    id: uuid('id').primaryKey(),
+    number: number(),
+    tenantId: uuid('tenant_id').notNull(),
+    productId: uuid('product_id').notNull(),
+    fileId: uuid('file_id').notNull(),
+    name: text('name').notNull(),
+    /** A sort key and not unique: see docs/decisions/0002. */
+    position: integer('position').notNull(),
+    label: text('label').notNull(),
+    excluded: boolean('excluded').notNull(),
+    /** One ingest makes at most one image, however often it is committed. */
+    ingestId: uuid('ingest_id').notNull().unique('product_images_ingest'),
+    createdAt: createdAt(),
+    updatedAt: updatedAt(),
+  },
+  (table) => [
+    unique('product_images_name').on(table.productId, table.name),
+    unique('product_images_product_id').on(table.productId, table.id),
+    index('product_images_order').on(table.productId, table.position, table.number),
+    foreignKey({
+      name: 'product_images_product',
+      columns: [table.tenantId, table.productId],
+      foreignColumns: [products.tenantId, products.id],
+    }),
+    foreignKey({
+      name: 'product_images_file',
+      columns: [table.tenantId, table.fileId],
+      foreignColumns: [files.tenantId, files.id],
+    }),
+  ],
+)
+
+/** The key says it: of the images of a product, one at most has a role. */
+export const productImageRoles = pgTable(
+  'product_image_roles',
+  {
+    productId: uuid('product_id').notNull(),
+    role: text('role').notNull(),
+    imageId: uuid('image_id').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.productId, table.role] }),
+    foreignKey({
+      name: 'product_image_roles_image',
+      columns: [table.productId, table.imageId],
+      foreignColumns: [productImages.productId, productImages.id],
+    }).onDelete('cascade'),
+  ],
+)
+
+/** Every name that was ever given on a product. It outlives its image, so that no name is given twice. */
+export const imageNames = pgTable(
+  'image_names',
+  {
+    productId: uuid('product_id')
+      .notNull()
+      .references(() => products.id),
+    name: text('name').notNull(),
+    /** The last number that was given with this name as the stem; 0 when it never was one. */
+    lastNumber: integer('last_number').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.productId, table.name] })],
+)
+
+/** No foreign keys to what an ingest asks for: it is a request, and what it refers to may be missing when its turn comes. */
+export const ingests = pgTable(
+  'ingests',
+  {
+    id: uuid('id').primaryKey(),
+    tenantId: tenantId(),
+    tokenId: uuid('token_id').notNull(),
+    state: text('state').$type<IngestState>().notNull().default('received'),
+    attempts: integer('attempts').notNull().default(0),
+    epoch: integer('epoch').notNull().default(0),
+
+    sourceKind: text('source_kind').$type<'staged' | 'file'>().notNull(),
+    sourceFileId: uuid('source_file_id'),
+    stagedKey: text('staged_key'),
+    digest: text('digest'),
+    bytes: bigint('bytes', { mode: 'number' }),
+    declaredType: text('declared_type'),
+    typeMustMatch: boolean('type_must_match'),
+    fileName: text('file_name'),
+
+    productId: uuid('product_id'),
+    imageName: text('image_name'),
+    label: text('label'),
+    excluded: boolean('excluded'),
+    rank: integer('rank'),
+    roles: text('roles').array(),
+    main: boolean('main'),
+
+    resultFileId: uuid('result_file_id'),
+    resultImageId: uuid('result_image_id'),
+    problemCode: text('problem_code').$type<ErrorCode>(),
+    problemDetail: text('problem_detail'),
+    problemDetails: json('problem_details').$type<ErrorDetails>(),
+    createdAt: createdAt(),
+    updatedAt: updatedAt(),
+    finishedAt: time('finished_at'),
+  },
+  (table) => [
+    index('ingests_by_tenant').on(table.tenantId, table.id),
+    index('ingests_by_tenant_state').on(table.tenantId, table.state, table.id),
+    index('ingests_by_product').on(table.productId, table.id),
+    index('ingests_open')
+      .on(table.updatedAt)
+      .where(sql`state in ('received', 'running')`),
+    index('ingests_unfinished')
+      .on(table.createdAt)
+      .where(sql`finished_at is null`),
+    index('ingests_staged')
+      .on(table.stagedKey)
+      .where(sql`state not in ('committed', 'rejected')`),
+    check('ingests_state', sql`${table.state} in ('received', 'parked', 'running', 'committed', 'rejected', 'failed')`),
+    check(
+      'ingests_source',
+      sql`case source_kind when 'staged' then staged_key is not null and digest is not null and bytes is not null when 'file' then source_file_id is not null else false end`,
+    ),
+  ],
+)
+
+export const ingestTimeline = pgTable(
+  'ingest_timeline',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    ingestId: uuid('ingest_id')
+      .notNull()
+      .references(() => ingests.id, { onDelete: 'cascade' }),
+    at: time('at').notNull().defaultNow(),
+    step: text('step').notNull(),
+    attempt: integer('attempt').notNull(),
+    outcome: text('outcome').$type<TimelineEntry['outcome']>().notNull(),
+    durationMs: bigint('duration_ms', { mode: 'number' }),
+    detail: text('detail'),
+  },
+  (table) => [index('ingest_timeline_by_ingest').on(table.ingestId, table.id)],
+)
+
+export const outbox = pgTable(
+  'outbox',
+  {
+    id: bigint('id', { mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+    ingestId: uuid('ingest_id').notNull(),
+    epoch: integer('epoch').notNull(),
+    claimedUntil: time('claimed_until'),
+  },
+  (table) => [index('outbox_by_ingest').on(table.ingestId)],
+)
+
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    tenantId: tenantId(),
+    key: text('key').notNull(),
+    /** The ingest that the request is going to make, or made. */
+    ownerId: uuid('owner_id').notNull(),
+    /** Null until the key is bound to its ingest. */
+    fingerprint: text('fingerprint'),
+    leaseUntil: time('lease_until').notNull(),
+    answer: json('answer').$type<RecordedAnswer>(),
+    createdAt: createdAt(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.key] }), index('idempotency_keys_by_age').on(table.createdAt)],
+)
