@@ -1,9 +1,9 @@
 import type { IngestJob, JobConsumer, JobHandler, JobQueue } from '@sluice/core'
-import type { OnError } from './backend.ts'
+import type { OnError, Producer } from './backend.ts'
 import { openBackend, type QueueConnection } from './connection.ts'
 import { startConsumer } from './consumer.ts'
 import { keepProducer } from './producer.ts'
-import { jobId, QUEUES } from './queues.ts'
+import { jobOptions, QUEUES } from './queues.ts'
 import { TIMING, type Timing } from './timing.ts'
 
 export interface IngestQueue extends JobQueue, AsyncDisposable {
@@ -35,7 +35,7 @@ export async function openQueue(connection: QueueConnection, options: QueueOptio
 
   const queue: IngestQueue = {
     async add(jobs) {
-      if (jobs.length > 0) await producer.ask((bull) => bull.addBulk(jobs.map(toBullJob)))
+      if (jobs.length > 0) await producer.ask((bull) => addAll(bull, jobs.map(toBullJob)))
     },
     consume(handler, { concurrency }) {
       const consumer = startConsumer((process) => backend.openConsumer('ingest', process, concurrency), handler, timing, onError)
@@ -65,6 +65,17 @@ export async function openQueue(connection: QueueConnection, options: QueueOptio
   return queue
 }
 
+/**
+ * On Postgres a bulk makes two temporary tables, which costs as much as ten single adds, and leaves dead rows in the catalogue;
+ * after a commit there is mostly one job to add.
+ */
+const BULK_FROM = 8
+
+async function addAll(producer: Producer, jobs: readonly ReturnType<typeof toBullJob>[]): Promise<void> {
+  if (jobs.length >= BULK_FROM) await producer.addBulk([...jobs])
+  else await Promise.all(jobs.map(({ name, data, opts }) => producer.add(name, data, opts)))
+}
+
 function toBullJob(job: IngestJob) {
-  return { name: QUEUES.ingest.jobName, data: { ingestId: job.ingestId, epoch: job.epoch }, opts: { jobId: jobId(job) } }
+  return { name: QUEUES.ingest.jobName, data: { ingestId: job.ingestId, epoch: job.epoch }, opts: jobOptions('ingest', job) }
 }
