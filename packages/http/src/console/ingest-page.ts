@@ -147,7 +147,8 @@ function requestFacts({ ingest, product }: Story, jobPath: IngestPageOptions['jo
     ['Received', moment(createdAt)],
     ['Finished', finishedAt && moment(finishedAt)],
     ['Took', finishedAt && duration(finishedAt.getTime() - createdAt.getTime())],
-    ['Attempts', `${attempts}, queued ${epoch === 1 ? 'once' : `${epoch} times`}`],
+    ['Attempts', attempts],
+    ['Epoch', epoch],
     ['Job', jobPath && html`<a href="${jobPath({ ingestId: id, epoch })}">${id}-${epoch}</a>`],
   ]
 }
