@@ -33,7 +33,7 @@ async function addTokens(): Promise<void> {
     const [own] = await sql`select id from tenants where name = 'default'`
     const [other] = await sql`insert into tenants (id, name) values (${randomUUID()}, 'other') returning id`
     const add = (tenant: unknown, role: string, secret: string, more: object = {}) =>
-      sql`insert into tokens ${sql({ id: randomUUID(), tenant_id: tenant as string, name: role, role, sha256_hex: hashToken(secret), prefix: 'x', ...more })}`
+      sql`insert into tokens ${sql({ id: randomUUID(), tenant_id: tenant as string, name: role, role, sha256: hashToken(secret), prefix: 'x', ...more })}`
     await add(own?.['id'], 'reader', TOKENS.reader)
     await add(own?.['id'], 'writer', TOKENS.writer)
     await add(own?.['id'], 'admin', TOKENS.revoked, { revoked_at: new Date() })

@@ -113,7 +113,7 @@ describe('sluice up', () => {
   })
 
   test('SIGTERM finishes what runs and loses nothing that was promised', async () => {
-    const variables = {
+    const variables: Record<string, string> = {
       ...(await environment()),
       SLUICE_BOOTSTRAP_TOKEN: 'lifecycle-token-of-some-length',
       SLUICE_WORKER_CONCURRENCY: '2',
@@ -136,7 +136,7 @@ describe('sluice up', () => {
   })
 
   test('SIGKILL in the middle loses nothing that was promised, and leaves nothing staged', async () => {
-    const variables = {
+    const variables: Record<string, string> = {
       ...(await environment()),
       SLUICE_BOOTSTRAP_TOKEN: 'lifecycle-token-of-some-length',
       SLUICE_LIMIT_RECONCILE_AFTER_MS: '4000',
@@ -156,10 +156,12 @@ describe('sluice up', () => {
     }
     const { images } = (await second.api.call('GET', `${product}/images`)).body as { images: Json[] }
     expect(images).toHaveLength(8)
-    const staging = join(variables['SLUICE_DATA_DIR'] ?? '', 'objects', 'staging')
+    const objects = join(variables['SLUICE_DATA_DIR'] ?? '', 'objects')
     await vi.waitFor(async () => {
-      const left = await readdir(staging, { recursive: true, withFileTypes: true })
-      expect(left.filter((entry) => entry.isFile()).map(({ name }) => name)).toEqual([])
+      const left = (await readdir(objects, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile())
+      expect(
+        left.map((entry) => join(entry.parentPath, entry.name)).filter((path) => !path.startsWith(join(objects, 'blobs'))),
+      ).toEqual([])
     }, 10_000)
   })
 

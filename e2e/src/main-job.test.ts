@@ -225,7 +225,7 @@ describe.each(WIRINGS)('the main job, %s', (wiring) => {
     }
     expect(new Set(seen.map((ingest) => ingest['id'])).size).toBe(5)
     expect(seen.every((ingest) => ingest['state'] === 'committed')).toBe(true)
-    const rejected = await api.call('GET', `/v1/ingests?product=${product.split('/').at(-1)}&state=rejected&q=early`)
+    const rejected = await api.call('GET', `/v1/ingests?product=${product.split('/').at(-1)}&state=rejected&q=truncated`)
     expect(rejected.body['items']).toHaveLength(1)
     expect((await api.call('GET', '/v1/ingests?state=gone')).status).toBe(400)
     expect((await api.call('POST', `${seen[0]?.['links'].self}/replay`)).body['code']).toBe('ingest_not_replayable')

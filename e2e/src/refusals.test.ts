@@ -26,10 +26,22 @@ afterAll(async () => stack?.[Symbol.asyncDispose]())
 
 const wait = { prefer: 'wait=60' }
 const inJson = (file: object, more: object = {}) => stack.api.call('POST', `${product}/images`, { file, ...more }, wait)
-const raw = async (body: Uint8Array | string, type: string) =>
-  answerOf(
-    await stack.api.send('POST', `${product}/images`, { body: body as BodyInit, headers: { ...wait, 'content-type': type } }),
-  )
+const raw = async (body: string, type: string) =>
+  answerOf(await stack.api.send('POST', `${product}/images`, { body, headers: { ...wait, 'content-type': type } }))
+
+/** With its middle overwritten. */
+function damaged(image: Buffer): Buffer {
+  const copy = Buffer.from(image)
+  copy.fill(0x55, copy.length / 2, copy.length / 2 + 200)
+  return copy
+}
+
+/** One pixel, so many times. */
+function animatedGif(frames: number): Buffer {
+  const head = Buffer.from('GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff', 'latin1')
+  const frame = Buffer.from('!\xf9\x04\0\x0a\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0', 'latin1')
+  return Buffer.concat([head, ...Array.from({ length: frames }, () => frame), Buffer.from(';')])
+}
 
 /** A PNG that is nothing but a header with these dimensions. */
 function hugePng(width: number, height: number): Buffer {
@@ -40,7 +52,8 @@ function hugePng(width: number, height: number): Buffer {
   ihdr.writeUInt32BE(height, 12)
   ihdr.set([8, 2, 0, 0, 0], 16)
   ihdr.writeUInt32BE(crc32(ihdr.subarray(4, 21)), 21)
-  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), ihdr, Buffer.alloc(5000)])
+  const idat = Buffer.concat([Buffer.from([0, 0, 0x13, 0x88]), Buffer.from('IDAT'), Buffer.alloc(5000)])
+  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), ihdr, idat])
 }
 
 function crc32(bytes: Uint8Array): number {
@@ -117,7 +130,7 @@ const REFUSALS: Record<string, [number, string, () => Promise<Answer>]> = {
   'a corrupt image': [
     422,
     'image_corrupt',
-    () => stack.api.addImage(product, Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.alloc(3000, 7)])),
+    async () => stack.api.addImage(product, damaged(await drawSample({ seed: 2, width: 90, height: 90, format: 'png' }))),
   ],
   'too many bytes': [413, 'file_too_large', () => stack.api.addImage(product, Buffer.concat([jpeg, Buffer.alloc(200_000)]))],
   'too many bytes in base64': [
@@ -126,11 +139,7 @@ const REFUSALS: Record<string, [number, string, () => Promise<Answer>]> = {
     () => inJson({ base64: Buffer.concat([jpeg, Buffer.alloc(200_000)]).toString('base64'), media_type: 'image/jpeg' }),
   ],
   'too many pixels': [422, 'image_pixels_exceeded', () => stack.api.addImage(product, hugePng(50_000, 50_000))],
-  'too many frames': [
-    422,
-    'image_frames_exceeded',
-    async () => stack.api.addImage(product, await drawSample({ seed: 1, width: 20, height: 20, format: 'gif', frames: 4 })),
-  ],
+  'too many frames': [422, 'image_frames_exceeded', () => stack.api.addImage(product, animatedGif(4))],
   'too much beside the file': [413, 'request_too_large', () => stack.api.addImage(product, jpeg, { label: 'x'.repeat(300_000) })],
   'a label that is too long': [400, 'request_invalid', () => stack.api.addImage(product, jpeg, { label: 'x'.repeat(2000) })],
 }
@@ -171,7 +180,11 @@ describe('what is refused', () => {
   })
 })
 
-const staged = () => files(join(dataDir, 'objects', 'staging'))
+/** Staged bytes, whole or still arriving. */
+const staged = async () => [
+  ...(await files(join(dataDir, 'objects', 'partial'))),
+  ...(await files(join(dataDir, 'objects', 'staged'))),
+]
 
 /** Every file below a directory. */
 async function files(directory: string): Promise<string[]> {

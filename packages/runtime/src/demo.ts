@@ -1,4 +1,4 @@
-import { drawSample } from '@sluice/images/samples'
+import { drawSample, type SampleOptions } from '@sluice/images/samples'
 
 /** One line of what the demonstration did, as the API told it. */
 export interface DemoImage {
@@ -25,29 +25,29 @@ const FORMS = {
     form.set('label', 'By multipart/form-data')
     form.set(
       'file',
-      new Blob([await drawSample({ seed: 1, width: 1600, height: 1200, format: 'jpeg' })], { type: 'image/jpeg' }),
+      new Blob([await draw({ seed: 1, width: 1600, height: 1200, format: 'jpeg' })], { type: 'image/jpeg' }),
       'first.jpg',
     )
     return addImage(api, { body: form })
   },
   base64: async (api: Api) => {
-    const base64 = (await drawSample({ seed: 2, width: 800, height: 800, format: 'png' })).toString('base64')
+    const base64 = Buffer.from(await draw({ seed: 2, width: 800, height: 800, format: 'png' })).toString('base64')
     return addImage(api, json({ file: { base64, media_type: 'image/png' }, label: 'As base64' }))
   },
   'file id': async (api: Api) => {
-    const body = await drawSample({ seed: 3, width: 1280, height: 720, format: 'webp' })
+    const body = await draw({ seed: 3, width: 1280, height: 720, format: 'webp' })
     const file = await call(api, '/v1/files', { body, headers: { 'content-type': 'image/webp' } })
     return addImage(api, json({ file_id: file.id, label: 'By file id' }))
   },
   'raw body': async (api: Api) => {
-    const body = await drawSample({ seed: 4, width: 640, height: 960, format: 'avif' })
+    const body = await draw({ seed: 4, width: 640, height: 960, format: 'avif' })
     return addImage(api, { body, headers: { 'content-type': 'image/avif' } }, '?label=As+a+raw+body')
   },
   'named multipart': async (api: Api) => {
     const form = new FormData()
     form.set(
       'file',
-      new Blob([await drawSample({ seed: 5, width: 1000, height: 1000, format: 'jpeg' })], { type: 'image/jpeg' }),
+      new Blob([await draw({ seed: 5, width: 1000, height: 1000, format: 'jpeg' })], { type: 'image/jpeg' }),
       'back.jpg',
     )
     form.set('name', 'back')
@@ -62,6 +62,10 @@ export const DEMO_STEPS = Object.keys(FORMS).length
 export async function runDemo(api: Api, onImage: (image: DemoImage) => void): Promise<void> {
   await call(api, '/v1/products', json({ sku: DEMO_SKU, title: 'A product to try things on' }))
   for (const [form, bring] of Object.entries(FORMS)) onImage({ form, ...(await bring(api)) })
+}
+
+async function draw(options: SampleOptions): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await drawSample(options))
 }
 
 type Sent = { body: FormData | string | Uint8Array<ArrayBuffer>; headers?: Record<string, string> }

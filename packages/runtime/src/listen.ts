@@ -2,6 +2,13 @@ import type { FastifyInstance } from 'fastify'
 import type { Listen } from './config.ts'
 import { listenFailed } from './lifecycle-listen.ts'
 
+/** Lets requests that are being answered finish, for so long; then cuts them off. Their clients will ask again. */
+export async function closeWithin(app: FastifyInstance, graceMs: number): Promise<void> {
+  const cut = setTimeout(() => app.server.closeAllConnections(), graceMs)
+  await app.close()
+  clearTimeout(cut)
+}
+
 /** Listens, and closes the server again when it cannot. Returns the address as a browser on this machine would write it. */
 export async function listen(app: FastifyInstance, at: Listen, portVariable: string): Promise<string> {
   try {

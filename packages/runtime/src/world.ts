@@ -1,6 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto'
-import type { Decoder, IntakeWorld, Objects, World } from '@sluice/core'
-import { openDatabase, type OpenDatabase } from '@sluice/database'
+import type { Database, Decoder, IntakeWorld, Objects, World } from '@sluice/core'
+import { openDatabase } from '@sluice/database'
 import { openDecoder } from '@sluice/images'
 import { type IngestQueue, openQueue, type QueueConnection } from '@sluice/queue'
 import { openFilesystemObjects, openMinioObjects } from '@sluice/storage'
@@ -12,7 +12,7 @@ export interface Parts {
   readonly config: Config
   readonly observability: Observability
   readonly databaseUrl: string
-  readonly database: OpenDatabase
+  readonly database: Database
   readonly objects: Objects
   readonly decoder: Decoder
 }
