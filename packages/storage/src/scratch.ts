@@ -11,7 +11,10 @@ import { nullIfAbsent } from './failures.ts'
 /** Longer than any upload or run of the pipeline may take: a file this old belongs to a process that was killed. */
 const ABANDONED_AFTER_MS = 60 * 60 * 1000
 
-/** Buffered per file: 16 uploads of 50 MB at once take 27 MB in all, and 60 to 80 MB until garbage is collected. */
+/**
+ * Buffered per file. 16 uploads of 50 MB at once add 93 to 108 MB to a process that has just started and up to 56 MB to one that
+ * has done so before; most of it is garbage not yet collected (27 MB when collection is forced), and smaller chunks change nothing.
+ */
 const CHUNK_BYTES = 128 * 1024
 
 /** A directory for files that nobody asks for after a crash. Several processes may share it. */
