@@ -35,6 +35,9 @@ function webpEnding(bytes: Buffer): Container['ending'] {
   return bytes.length < 8 || bytes.readUInt32LE(4) + 8 > bytes.length ? 'cut' : 'marked'
 }
 
+/** The boxes that stand side by side in an AVIF. Anything else has been appended to the file, and announces nothing. */
+const BOXES = new Set(['ftyp', 'meta', 'mdat', 'moov', 'free', 'skip', 'uuid'])
+
 /** ISO 14496-12, 4.2: boxes follow each other, each with its size first; 0 means "to the end", 1 that 64 bits follow. */
 function avifEnding(bytes: Buffer): Container['ending'] {
   let offset = 0
@@ -43,8 +46,7 @@ function avifEnding(bytes: Buffer): Container['ending'] {
     if (small === 0) return 'marked'
     if (small === 1 && offset + 16 > bytes.length) return 'cut'
     const size = small === 1 ? Number(bytes.readBigUInt64BE(offset + 8)) : small
-    // Bytes that are no box have been appended to the file: they announce nothing.
-    if (size < 8 || !/^[\w ]{4}$/.test(bytes.toString('latin1', offset + 4, offset + 8))) return 'marked'
+    if (size < 8 || !BOXES.has(bytes.toString('latin1', offset + 4, offset + 8))) return 'marked'
     offset += size
   }
   return offset > bytes.length ? 'cut' : 'marked'

@@ -5,16 +5,16 @@ import { cleanText } from './text.ts'
 const REASON_LENGTH_MAX = 120
 
 /**
- * What libjpeg, libpng, libnsgif and libheif say of a file that ends too early. libwebp and the interlaced branch of libpng
- * say the same as of any other damage: there the container tells.
+ * What libjpeg, libpng and libnsgif say of a file that ends too early. libwebp and the interlaced branch of libpng say the
+ * same as of any other damage, and libheif speaks of bad seeks in whole files too: there the container tells.
  */
-const ENDS_EARLY = /premature end of JPEG|not enough data|unexpected end of|bad seek|end of file|truncated/i
+const ENDS_EARLY = /premature end of JPEG|not enough data|unexpected end of GIF/i
 
 /** The failure of a decode as the fault of the image that it is; errors of our own pass. */
 export function decodeFault(error: unknown, mediaType: MediaType, container: Container, { pixelsMax }: Limits): unknown {
   if (!(error instanceof Error) || error instanceof SluiceError) return error
   const { message } = error
-  const details = { reason: cleanText(message.split('\n', 1)[0] ?? '', REASON_LENGTH_MAX) }
+  const details = { reason: reasonOf(message) }
   if (/exceeds pixel limit/.test(message)) {
     return new SluiceError('image_pixels_exceeded', `The image has more than ${pixelsMax.toLocaleString('en')} pixels.`, {
       details: { pixelsMax },
@@ -28,4 +28,10 @@ export function decodeFault(error: unknown, mediaType: MediaType, container: Con
     return new SluiceError('image_truncated', 'The image ends before all of it has been decoded.', { details })
   }
   return new SluiceError('image_corrupt', 'The image is damaged and cannot be decoded.', { details })
+}
+
+/** The first line that says something. */
+function reasonOf(message: string): string {
+  const lines = message.split('\n')
+  return cleanText(lines.find((line) => !line.includes('bad seek')) ?? '', REASON_LENGTH_MAX)
 }

@@ -28,7 +28,10 @@ sharp.concurrency(1)
 const WARNINGS_MAX = 20
 const WARNING_LENGTH_MAX = 200
 
-/** Every frame of an animation is decoded, but only this much of each is kept: it is a proof, not a picture. */
+/**
+ * Every frame of an animation is decoded, but only this much of each is kept: it is a proof, not a picture. Measured on 500
+ * frames of 440 × 440: 3 to 6 MB more than before at 16 pixels, 200 (GIF) to 395 MB (WebP) at 320, and half the time.
+ */
 const PROOF_PIXELS = 16
 
 /**
