@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -122,12 +122,9 @@ describe('what is accepted', () => {
     for (const tail of tails) expect(await inspect(Buffer.concat([image, Buffer.from(tail)]))).toMatchObject({ width: 64 })
   })
 
-  test('takes a PNG and a still GIF that lack only their end marker, and says so', async () => {
-    const warnings = ['the end marker of the file is missing']
-    const png = await drawSample({ width: 64, height: 48, format: 'png', seed: 3 })
-    expect(await inspect(png.subarray(0, -12))).toMatchObject({ warnings })
+  test('takes a still GIF that lacks only its end marker, and says so', async () => {
     const gif = await drawSample({ width: 64, height: 48, format: 'gif', seed: 3 })
-    expect(await inspect(gif.subarray(0, -1))).toMatchObject({ warnings })
+    expect(await inspect(gif.subarray(0, -1))).toMatchObject({ warnings: ['the end marker of the file is missing'] })
   })
 })
 
@@ -155,7 +152,9 @@ describe('what is refused', () => {
     const text = chunk('tEXt', Buffer.from(`Comment\0${'x'.repeat(image.length)}`))
     const whole = Buffer.concat([image.subarray(0, -12), text, image.subarray(-12)])
     expect(await inspect(whole)).toMatchObject({ warnings: [] })
-    await expect(inspect(whole.subarray(0, -100))).rejects.toMatchObject({ code: 'image_truncated' })
+    for (const missing of [1, 12, 14, 100]) {
+      await expect(inspect(whole.subarray(0, -missing))).rejects.toMatchObject({ code: 'image_truncated' })
+    }
   })
 
   test.each([
@@ -184,10 +183,11 @@ describe('what is refused', () => {
     })
   })
 
+  // Noise behind the frame header of a lossy WebP would decode: VP8 gives every bit string a meaning and has no checksum.
   test.each(FORMATS)('a %s that is noise behind its first bytes, with a code of the image and nothing else', async (format) => {
     const image = await drawSample({ width: 64, height: 48, format, seed: 6 })
-    const noise = Buffer.concat([image.subarray(0, 32), randomBytes(3000)])
-    await expect(inspect(noise)).rejects.toMatchObject({
+    const noise = Buffer.alloc(3000, createHash('sha512').update('noise').digest())
+    await expect(inspect(Buffer.concat([image.subarray(0, 16), noise]))).rejects.toMatchObject({
       code: expect.stringMatching(/^image_(corrupt|truncated|pixels_exceeded)$|^media_type_unsupported$/),
     })
   })

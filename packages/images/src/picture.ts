@@ -49,7 +49,7 @@ function fromPixels({ data, width, height }: Pixels): Sharp {
  * The mean of the fullest of 4096 bins: sharp's `stats().dominant` uses the same bins, but names their middle, so that pure
  * red becomes #f80808, and it counts pixels that nobody can see. Without visible pixels it is white.
  */
-export function dominantColourOf(rgba: Uint8Array): string {
+function dominantColourOf(rgba: Uint8Array): string {
   const bins = new Uint32Array(4096 * 4)
   let fullest = 0
   for (let at = 0; at + 3 < rgba.length; at += 4) {

@@ -5,7 +5,10 @@ const SIGNATURE_BYTES = 8
 /** Length, name, data, checksum. */
 const CHUNK_FRAME_BYTES = 12
 
-/** Walks the chunks (W3C PNG, 5.3). */
+/**
+ * Walks the chunks (W3C PNG, 5.3). The bytes must reach the end of IEND: libpng stops at the last pixel, and would take a
+ * file whose text and profile chunks were cut off.
+ */
 export function readPng(bytes: Buffer): Container {
   const mode = modeOf(bytes)
   let animated = false
@@ -15,14 +18,14 @@ export function readPng(bytes: Buffer): Container {
 
   while (offset + 8 <= bytes.length) {
     const name = bytes.toString('latin1', offset + 4, offset + 8)
-    if (name === 'IEND') return container(offset + CHUNK_FRAME_BYTES <= bytes.length ? 'marked' : 'unmarked')
+    if (name === 'IEND') return container(offset + CHUNK_FRAME_BYTES <= bytes.length ? 'marked' : 'cut')
     // What is no chunk was damaged or appended, but it was not cut off: the decoder judges it.
     if (!/^[A-Za-z]{4}$/.test(name)) return container('unmarked')
     if (name === 'acTL') animated = true
     if (name === 'pHYs') density = densityOf(bytes.subarray(offset + 8, offset + 17))
     offset += CHUNK_FRAME_BYTES + bytes.readUInt32BE(offset)
   }
-  return container(offset > bytes.length ? 'cut' : 'unmarked')
+  return container('cut')
 }
 
 const METRES_PER_INCH = 0.0254
