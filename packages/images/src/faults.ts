@@ -12,7 +12,8 @@ const ENDS_EARLY = /premature end of JPEG|not enough data|unexpected end of GIF/
 
 /** The failure of a decode as the fault of the image that it is; errors of our own pass. */
 export function decodeFault(error: unknown, mediaType: MediaType, container: Container, { pixelsMax }: Limits): unknown {
-  if (!(error instanceof Error) || error instanceof SluiceError) return error
+  // sharp throws plain errors; a subclass is ours or JavaScript's, and a bug of ours is no fault of the image.
+  if (!(error instanceof Error) || Object.getPrototypeOf(error) !== Error.prototype) return error
   const { message } = error
   const details = { reason: reasonOf(message) }
   if (/exceeds pixel limit/.test(message)) {
