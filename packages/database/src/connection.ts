@@ -53,7 +53,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     socket: async (address: Address) => {
       refuseWhenLost()
       try {
-        socket = await openSocket(address, (opening) => (socket = opening))
+        socket = await openSocket(address, lose, (opening) => (socket = opening))
         refuseWhenLost()
         return socket
       } catch (error) {
@@ -101,12 +101,16 @@ interface Address {
 }
 
 /** A socket of our own: the driver's cannot be reached, and a half-open one would stay until the kernel gives up. */
-async function openSocket({ host, port, path }: Address, onOpening: (socket: Socket) => void): Promise<Socket> {
+async function openSocket(
+  { host, port, path }: Address,
+  onLost: () => void,
+  onOpening: (socket: Socket) => void,
+): Promise<Socket> {
   const address = { host: host[0] ?? 'localhost', port: port[0] ?? 5432 }
   const socket = connect(path === false ? address : { path })
   onOpening(socket)
-  // From here to the moment when the driver listens, an error would be one that nobody handles.
-  socket.on('error', () => undefined)
+  // Before the driver hears of it: between a socket's error and its close it takes statements, and they never settle.
+  socket.on('error', onLost).on('end', onLost)
   try {
     await once(socket, 'connect', { signal: AbortSignal.timeout(CONNECT_MS_MAX) })
   } catch (error) {
