@@ -69,7 +69,7 @@ CREATE TABLE "ingests" (
 	"label" text,
 	"excluded" boolean,
 	"rank" integer,
-	"roles" text[],
+	"roles" json,
 	"main" boolean,
 	"result_file_id" uuid,
 	"result_image_id" uuid,

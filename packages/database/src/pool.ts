@@ -1,6 +1,7 @@
 /** Sessions that are lent to one piece of work at a time. What works too long loses its session, and the next one gets a new one. */
-import { SluiceError } from '@sluice/core'
+import { isOutage, SluiceError } from '@sluice/core'
 import { type Connection, openConnection } from './connection.ts'
+import { translate } from './errors.ts'
 
 export interface Pool extends AsyncDisposable {
   /** Lends a connection until the work settles, or the deadline passes: then `service_unavailable`. */
@@ -22,20 +23,20 @@ const SESSION = { statement_timeout: 10_000, lock_timeout: 5_000, idle_in_transa
 export function openPool({ url, poolMax, applicationName, deadlineMs = DEADLINE_MS }: PoolOptions): Pool {
   const idle: Connection[] = []
   const lent = new Set<Connection>()
-  const waiting = new Set<(connection: Connection) => void>()
+  const waiting = new Map<(connection: Connection) => void, (reason: unknown) => void>()
   let isClosed = false
 
   const open = () => openConnection({ url, applicationName, session: SESSION })
 
   function lease(signal: AbortSignal): Connection | Promise<Connection> {
-    if (isClosed) throw new SluiceError('service_unavailable', 'The database is closed.')
+    if (isClosed) throw closed()
     const connection = takeIdle() ?? (lent.size < poolMax ? open() : null)
     if (connection) {
       lent.add(connection)
       return connection
     }
     return new Promise((resolve, reject) => {
-      waiting.add(resolve)
+      waiting.set(resolve, reject)
       signal.addEventListener('abort', () => {
         if (waiting.delete(resolve)) reject(signal.reason)
       })
@@ -50,7 +51,7 @@ export function openPool({ url, poolMax, applicationName, deadlineMs = DEADLINE_
   function giveBack(connection: Connection): void {
     lent.delete(connection)
     if (isClosed) return void connection.close()
-    const [next] = waiting
+    const [next] = waiting.keys()
     if (next) {
       const kept = connection.isLost() ? open() : connection
       waiting.delete(next)
@@ -65,8 +66,11 @@ export function openPool({ url, poolMax, applicationName, deadlineMs = DEADLINE_
     const connection = await lease(deadline.signal)
     try {
       return await Promise.race([work(connection), deadline.passed])
+    } catch (error) {
+      // Also after an outage that the server itself told of: it may have become a standby, and would tell it for ever.
+      if (isOutage(translate(error))) connection.destroy()
+      throw error
     } finally {
-      if (deadline.signal.aborted) connection.destroy()
       giveBack(connection)
     }
   }
@@ -75,10 +79,16 @@ export function openPool({ url, poolMax, applicationName, deadlineMs = DEADLINE_
     lend,
     async [Symbol.asyncDispose]() {
       isClosed = true
+      for (const reject of waiting.values()) reject(closed())
+      waiting.clear()
       await Promise.all(idle.splice(0).map((connection) => connection.close()))
       for (const connection of lent) connection.destroy()
     },
   }
+}
+
+function closed(): SluiceError {
+  return new SluiceError('service_unavailable', 'The database is closed.')
 }
 
 function openDeadline(ms: number) {

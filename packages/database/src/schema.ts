@@ -197,7 +197,8 @@ export const ingests = pgTable(
     label: text('label'),
     excluded: boolean('excluded'),
     rank: integer('rank'),
-    roles: text('roles').array(),
+    /** Not `text[]`: the query builder writes a backslash in an array as none. */
+    roles: json('roles').$type<readonly string[]>(),
     main: boolean('main'),
 
     resultFileId: uuid('result_file_id'),
