@@ -1,4 +1,4 @@
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { type IntakeWorld, type Limits, SluiceError } from '@sluice/core'
 import { discardRest } from './bodies/request-bytes.ts'
 import { nativeApi } from './native/index.ts'
@@ -20,7 +20,7 @@ export async function buildServer({ world, logger }: ServerOptions): Promise<Fas
 export function bareServer(limits: Limits, logger: FastifyBaseLogger): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.envelopeBytesMax,
     requestTimeout: limits.requestMsMax,
     keepAliveTimeout: 10_000,
