@@ -54,7 +54,7 @@ export const VARIABLES = {
   bootstrapToken: secret('SLUICE_BOOTSTRAP_TOKEN', 'An admin token that exists from the first start.'),
   roles: roles('SLUICE_POLICY_ROLES', 'The roles that an image may have, with commas between them.'),
   keepGps: flag('SLUICE_POLICY_KEEP_GPS', 'Whether coordinates in EXIF are kept among the facts.', false),
-  logLevel: logLevel('SLUICE_LOG_LEVEL', 'The least severe lines that are logged.', 'info'),
+  logLevel: logLevel('SLUICE_LOG_LEVEL', 'The least severe lines that are logged; by default `info`, under `sluice up` `warn`.'),
   workerConcurrency: { ...integer('SLUICE_WORKER_CONCURRENCY', 'Ingests that one worker runs at a time.', 1, 1000), ...CORES },
   decoderProcesses: { ...integer('SLUICE_IMAGES_DECODER_PROCESSES', 'Images decoded at a time.', 1, 1000), ...CORES },
 } as const
@@ -149,9 +149,9 @@ function flag(name: string, meaning: string, byDefault: boolean): Variable<boole
   return { name, meaning, allowed: 'true or false', parse: (text) => words.get(text.toLowerCase()), byDefault }
 }
 
-function logLevel(name: string, meaning: string, byDefault: LogLevel): Variable<LogLevel> {
+function logLevel(name: string, meaning: string): Variable<LogLevel | null> {
   const parse = (text: string) => LOG_LEVELS.find((level) => level === text)
-  return { name, meaning, allowed: `one of ${LOG_LEVELS.join(', ')}`, parse, byDefault }
+  return { name, meaning, allowed: `one of ${LOG_LEVELS.join(', ')}`, parse, byDefault: null }
 }
 
 function roles(name: string, meaning: string): Variable<readonly string[]> {

@@ -32,7 +32,7 @@ describe('readConfig', () => {
     expect(config.objects).toEqual({ kind: 'filesystem', dir: `${config.dataDir}/objects` })
     expect([config.http, config.console, config.ops]).toEqual([8080, 8081, 8082].map((port) => ({ host: '127.0.0.1', port })))
     expect(config.limits).toEqual(DEFAULT_LIMITS)
-    expect(config).toMatchObject({ bootstrapToken: null, policy: { keepGps: false }, logLevel: 'info' })
+    expect(config).toMatchObject({ bootstrapToken: null, policy: { keepGps: false }, logLevel: null })
     expect(config.worker.concurrency).toBeGreaterThan(0)
   })
 

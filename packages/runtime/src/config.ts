@@ -14,7 +14,8 @@ export interface Config {
   readonly ops: Listen
   readonly bootstrapToken: string | null
   readonly policy: Policy
-  readonly logLevel: LogLevel
+  /** Null: the process decides. */
+  readonly logLevel: LogLevel | null
   readonly worker: { readonly concurrency: number }
   readonly decoder: { readonly processes: number }
   readonly limits: Limits

@@ -1,5 +1,6 @@
 import { DEFAULT_LIMITS } from '@sluice/core'
 import type { Config } from './config.ts'
+import type { LogLevel } from './config-variables.ts'
 import { loadConfig } from './env.ts'
 import { type Running, runUntilSignal } from './lifecycle.ts'
 import { createObserver, type Observability } from './observer.ts'
@@ -8,11 +9,14 @@ import { createObserver, type Observability } from './observer.ts'
 const CLOSE_MS = 5_000
 
 /** The life of a process: reads its configuration, opens, runs until a signal, stops in order. */
-export async function runService(open: (config: Config, observability: Observability) => Promise<Running>): Promise<void> {
+export async function runService(
+  open: (config: Config, observability: Observability) => Promise<Running>,
+  defaultLogLevel: LogLevel = 'info',
+): Promise<void> {
   await runUntilSignal(
     async () => {
       const config = loadConfig()
-      return open(config, createObserver({ level: config.logLevel }))
+      return open(config, createObserver({ level: config.logLevel ?? defaultLogLevel }))
     },
     { graceMs: DEFAULT_LIMITS.shutdownMsMax + CLOSE_MS },
   )

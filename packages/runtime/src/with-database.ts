@@ -1,6 +1,6 @@
 import type { Database, TenantId } from '@sluice/core'
 import { migrate, openDatabase } from '@sluice/database'
-import { defaultTenant } from './admin-token.ts'
+import { defaultTenant, ensureAdminToken } from './admin-token.ts'
 import { DEMO_SKU } from './demo.ts'
 import { openEmbeddedPostgres } from './embedded-postgres.ts'
 import { findRunningPostgres } from './embedded-postgres-running.ts'
@@ -17,9 +17,18 @@ export async function withDatabase(work: (database: Database, tenantId: TenantId
   })
 }
 
-/** Brings the database to the schema of this version. Several may do it at once; a queue in the database sees to itself. */
+/**
+ * Brings the database to the schema of this version, and sees to the admin token that the configuration names. Several may do
+ * it at once; a queue in the database sees to itself.
+ */
 export async function runMigrations(): Promise<void> {
-  await withDatabaseUrl(migrate)
+  const { bootstrapToken } = loadConfig()
+  await withDatabaseUrl(async (url) => {
+    await migrate(url)
+    if (bootstrapToken === null) return
+    await using database = await openDatabase({ url, poolMax: 2, applicationName: APPLICATION })
+    await ensureAdminToken(database, bootstrapToken)
+  })
 }
 
 /** True until the demonstration has been shown. */

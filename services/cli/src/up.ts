@@ -15,7 +15,8 @@ export async function runUp({ demo }: { demo: boolean }): Promise<void> {
       await sluice[Symbol.asyncDispose]()
       throw error
     }
-  })
+    // It speaks for itself: log lines between the lines for people are only for what is wrong.
+  }, 'warn')
 }
 
 /** Brings sample images in by every form of upload, and shows what became of them. */
