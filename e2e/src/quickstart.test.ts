@@ -54,7 +54,7 @@ describe.skipIf(!npx || !existsSync(join(ROOT, '.git')))('the first five minutes
     child.stderr?.on('data', (text) => void texts.push(String(text)))
     const closed = once(child, 'close')
     const signal = (name: NodeJS.Signals) => {
-      if (child.exitCode === null && child.pid) process.kill(-child.pid, name)
+      if (child.exitCode === null && child.signalCode === null && child.pid) process.kill(-child.pid, name)
     }
     stack.defer(async () => {
       signal('SIGKILL')
