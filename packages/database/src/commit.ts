@@ -1,6 +1,6 @@
 /** The one transaction that changes the catalogue: lock, look, write. Three round trips, four where a rank is asked for. */
 import { type Commit, type IngestState, isTerminal, type Limits, MAIN_ROLE, type Placement, SluiceError } from '@sluice/core'
-import { type SQL, sql } from 'drizzle-orm'
+import { type SQL, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
 import { endPosition, makeRoom } from './image-order.ts'
 import { arrayLiteral } from './rows.ts'

@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
+import { drizzle, type PostgresJsDatabase } from './drizzle.ts'
 import postgres from 'postgres'
 
 export type Db = PostgresJsDatabase

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { inspect } from 'node:util'
 import { type ImageId, type IngestId, type ProductId, SluiceError } from '@sluice/core'
-import { sql } from 'drizzle-orm'
+import { sql } from './drizzle.ts'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { openPool } from './pool.ts'
 import { type Catalogue, openCatalogue, stagedSource } from './test-catalogue.ts'

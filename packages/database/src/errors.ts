@@ -3,7 +3,7 @@
  * and fields: they are dropped here, and what remains is fit for a log.
  */
 import { type ErrorCode, SluiceError } from '@sluice/core'
-import { DrizzleQueryError } from 'drizzle-orm'
+import { DrizzleQueryError } from './drizzle.ts'
 
 /** An error of the database without the values that it was about. */
 class DatabaseError extends Error {

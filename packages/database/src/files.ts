@@ -1,5 +1,5 @@
 import { type Digest, type Facts, type FileId, type Files, isUuid, type TenantId } from '@sluice/core'
-import { and, eq, getTableColumns, sql } from 'drizzle-orm'
+import { and, eq, getTableColumns, sql } from './drizzle.ts'
 import { fileOf, isText } from './rows.ts'
 import { blobs, files } from './schema.ts'
 import { prepared, type Runner } from './transaction.ts'

@@ -1,6 +1,6 @@
 import type { IdempotencyKeys, IngestId, Reservation } from '@sluice/core'
 import { SluiceError } from '@sluice/core'
-import { and, eq, isNotNull, isNull, sql } from 'drizzle-orm'
+import { and, eq, isNotNull, isNull, sql } from './drizzle.ts'
 import { idempotencyKeys as keys } from './schema.ts'
 import type { Runner } from './transaction.ts'
 

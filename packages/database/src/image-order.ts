@@ -1,6 +1,6 @@
 /** Positions and roles of one product's images. The caller holds the product's lock. */
 import { MAIN_ROLE } from '@sluice/core'
-import { type SQL, sql } from 'drizzle-orm'
+import { type SQL, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
 import { arrayLiteral } from './rows.ts'
 

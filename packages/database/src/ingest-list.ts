@@ -1,5 +1,5 @@
 import { type Ingest, type IngestFilter, type IngestId, isUuid, type ProductRef, type TenantId } from '@sluice/core'
-import { and, desc, eq, gte, ilike, lt, lte, or, type SQL, sql } from 'drizzle-orm'
+import { and, desc, eq, gte, ilike, lt, lte, or, type SQL, sql } from './drizzle.ts'
 import { isReferred } from './products.ts'
 import { arrayLiteral, canExist, ingestOf, isText } from './rows.ts'
 import { ingests, productImages, products } from './schema.ts'

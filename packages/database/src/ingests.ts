@@ -9,7 +9,7 @@ import {
   SluiceError,
   type TenantId,
 } from '@sluice/core'
-import { and, asc, eq, getTableColumns, type SQL, sql } from 'drizzle-orm'
+import { and, asc, eq, getTableColumns, type SQL, sql } from './drizzle.ts'
 import { commitIngest } from './commit.ts'
 import type { Db } from './connection.ts'
 import { listIngests } from './ingest-list.ts'

@@ -1,6 +1,5 @@
 import { join } from 'node:path'
-import { sql } from 'drizzle-orm'
-import { migrate as applyMigrations } from 'drizzle-orm/postgres-js/migrator'
+import { sql, applyMigrations } from './drizzle.ts'
 import { type Connection, openConnection } from './connection.ts'
 import { translate } from './errors.ts'
 

@@ -1,5 +1,5 @@
 import type { Database } from '@sluice/core'
-import { sql } from 'drizzle-orm'
+import { sql } from './drizzle.ts'
 import { openFiles } from './files.ts'
 import { openIdempotencyKeys } from './idempotency.ts'
 import { openIngests } from './ingests.ts'

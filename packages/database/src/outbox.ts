@@ -1,5 +1,5 @@
 import type { IngestId, Outbox } from '@sluice/core'
-import { sql } from 'drizzle-orm'
+import { sql } from './drizzle.ts'
 import { arrayLiteral } from './rows.ts'
 import type { Runner } from './transaction.ts'
 

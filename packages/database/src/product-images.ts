@@ -10,7 +10,7 @@ import {
   SluiceError,
   type TenantId,
 } from '@sluice/core'
-import { and, asc, eq, getTableColumns, type InferSelectModel, sql } from 'drizzle-orm'
+import { and, asc, eq, getTableColumns, type InferSelectModel, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
 import { isItsBlob } from './files.ts'
 import { endPosition, giveRoles, makeRoom, promoteFirst, takeRoles } from './image-order.ts'

@@ -1,5 +1,5 @@
 import { type Product, type ProductRef, type Products, SluiceError, type TenantId } from '@sluice/core'
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
 import { canExist, only, productOf } from './rows.ts'
 import { products } from './schema.ts'

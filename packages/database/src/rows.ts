@@ -14,8 +14,7 @@ import type {
   TenantId,
 } from '@sluice/core'
 import { isUuid, SluiceError } from '@sluice/core'
-import { getTableColumns, type InferSelectModel } from 'drizzle-orm'
-import type { PgTable } from 'drizzle-orm/pg-core'
+import { getTableColumns, type InferSelectModel, type PgTable } from './drizzle.ts'
 import type { files, ingests, products } from './schema.ts'
 
 /** A row of a statement that was written by hand, as the query builder would have given it. */

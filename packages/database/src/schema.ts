@@ -4,8 +4,8 @@
  * and error texts may contain.
  */
 import type { ErrorCode, ErrorDetails, Facts, IngestState, RecordedAnswer, TimelineEntry, TokenRole } from '@sluice/core'
-import { sql } from 'drizzle-orm'
 import {
+  sql,
   bigint,
   boolean,
   check,
@@ -19,7 +19,7 @@ import {
   timestamp,
   unique,
   uuid,
-} from 'drizzle-orm/pg-core'
+} from './drizzle.ts'
 
 /** Milliseconds, as JavaScript counts: a time that was read and is asked for again finds its row. */
 const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 })

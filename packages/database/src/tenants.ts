@@ -1,5 +1,5 @@
 import type { TenantId, Tenants } from '@sluice/core'
-import { eq } from 'drizzle-orm'
+import { eq } from './drizzle.ts'
 import { isText } from './rows.ts'
 import { tenants } from './schema.ts'
 import type { Runner } from './transaction.ts'

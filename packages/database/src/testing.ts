@@ -1,7 +1,6 @@
 /** Databases for tests: each its own, migrated, and quickly made. */
 import { createHash, randomBytes } from 'node:crypto'
-import { readMigrationFiles } from 'drizzle-orm/migrator'
-import { sql } from 'drizzle-orm'
+import { readMigrationFiles, sql } from './drizzle.ts'
 import { type Connection, openConnection } from './connection.ts'
 import { migrate, MIGRATIONS_FOLDER, underLock } from './migrate.ts'
 

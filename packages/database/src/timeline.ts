@@ -1,5 +1,5 @@
 import type { TimelineEntry } from '@sluice/core'
-import { type SQL, sql } from 'drizzle-orm'
+import { type SQL, sql } from './drizzle.ts'
 import { withoutNul } from './rows.ts'
 
 type Outcome = TimelineEntry['outcome']

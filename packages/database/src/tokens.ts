@@ -1,5 +1,5 @@
 import { type Caller, isUuid, type TenantId, type TokenId, type TokenRecord, type Tokens } from '@sluice/core'
-import { and, desc, eq, gt, type InferSelectModel, isNull, or, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, type InferSelectModel, isNull, or, sql } from './drizzle.ts'
 import { isText, only } from './rows.ts'
 import { tokens } from './schema.ts'
 import { prepared, type Runner } from './transaction.ts'
