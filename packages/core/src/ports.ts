@@ -94,7 +94,7 @@ export interface Tokens {
 }
 
 export interface Products {
-  /** Throws `sku_taken`. */
+  /** Throws `sku_taken`. Versions begin at 1. The same id and SKU again return what is there. */
   create(product: { id: ProductId; tenantId: TenantId; sku: string; title: string | null }): Promise<Product>
   find(tenantId: TenantId, ref: ProductRef): Promise<Product | null>
 }
@@ -106,13 +106,14 @@ export interface ImageChange {
   readonly rank?: number
   /** Exactly these, taken from other images where they had them. Does not touch the main role unless it is listed. */
   readonly roles?: readonly string[]
+  /** False also where the roles list the main one. */
   readonly main?: boolean
 }
 
 /**
- * Changes hold the product's row lock, so they happen one after the other, and each returns the product's new version. With
- * `expectedVersion` they throw `version_mismatched` (details: `version`, `order`) when the product has another. A product or
- * image that does not exist is `product_unknown` or `image_unknown`.
+ * Changes hold the product's row lock, so they happen one after the other, and each returns the product's new version, also
+ * where nothing differs. With `expectedVersion` they throw `version_mismatched` (details: `version`, `order`) when the product
+ * has another, before they look at anything else. A product or image that does not exist is `product_unknown` or `image_unknown`.
  */
 export interface ProductImages {
   /** Version and images of one moment. */
@@ -145,7 +146,7 @@ export interface ProductImages {
 
 export interface Files {
   find(tenantId: TenantId, fileId: FileId): Promise<File | null>
-  /** What is known of bytes that this tenant has stored before. */
+  /** What is known of bytes that this tenant has stored before. What was found first stays, for all files of these bytes. */
   findFacts(tenantId: TenantId, digest: Digest): Promise<Facts | null>
 }
 
@@ -155,7 +156,10 @@ export interface NewIngest {
   readonly tokenId: TokenId
   readonly source: Source
   readonly target: Ingest['target']
-  /** Binds a key that `reserve` gave to this ingest; throws `idempotency_key_in_flight` if it was lost meanwhile. */
+  /**
+   * Binds a key that `reserve` gave to this ingest; throws `idempotency_key_in_flight` if it was lost meanwhile. A lease that
+   * has ended is lost only when another owner took it over.
+   */
   readonly idempotency: { readonly key: string; readonly fingerprint: string } | null
 }
 
@@ -171,29 +175,41 @@ export interface Commit {
 }
 
 export interface IngestFilter {
+  /** None of them: nothing is found. */
   readonly states?: readonly IngestState[]
   readonly product?: ProductRef
+  /** Both ends are included. */
   readonly createdFrom?: Date
   readonly createdTo?: Date
   /** Part of the file name, label, image name or problem; or a whole id, SKU or digest. Case is ignored. */
   readonly text?: string
 }
 
+/** The lines `accept`, `start`, `finish`, `requeue` and `replay` of the timeline are written here, those of a run by the run. */
 export interface Ingests {
-  /** One transaction: the ingest, its outbox row, the claim on the idempotency key. Afterwards nothing can lose it. */
+  /**
+   * One transaction: the ingest, its outbox row, the claim on the idempotency key. Afterwards nothing can lose it. It begins
+   * at attempt 0 and epoch 0. The same id again returns the ingest as it is; whether the product exists is the commit's to ask.
+   */
   accept(ingest: NewIngest): Promise<Ingest>
-  /** Marks it running and counts an attempt. Null when it is terminal or unknown, or when `epoch` is stale. */
+  /**
+   * Marks it running and counts an attempt, also when it is running: its worker may have died. Null when it is terminal or
+   * unknown, or when `epoch` is not its own.
+   */
   start(id: IngestId, epoch: number): Promise<Ingest | null>
   /**
    * The one transaction that changes the catalogue: the ingest's row is locked, then the product's; the name gets its
    * number (never one that was given before), the rank its position; file, image, roles, the product's version, the
    * ingest's state and its timeline are written together. An ingest that is terminal is left alone and its state returned,
-   * so that a commit may happen twice. Throws `product_unknown`, `file_reference_unknown`, `images_exceeded`.
+   * so that a commit may happen twice. Throws `ingest_unknown`, `product_unknown`, `file_reference_unknown`, `images_exceeded`.
    */
   commit(commit: Commit, limits: Pick<Limits, 'imagesPerProductMax'>): Promise<IngestState>
-  /** Ends it as rejected or failed. False when it was terminal already. */
+  /** Ends it as rejected or failed. False when it was terminal already, or is unknown. */
   end(id: IngestId, state: 'rejected' | 'failed', problem: Problem, timeline: readonly TimelineEntry[]): Promise<boolean>
-  /** Puts a running one back to `received`; with `forgiveAttempt` the attempt does not count. False when it was not running. */
+  /**
+   * Puts a running one back to `received`; with `forgiveAttempt` the attempt does not count. The problem stays to be seen until
+   * the next release, the end or a replay. False when it was not running.
+   */
   release(
     id: IngestId,
     options: { forgiveAttempt: boolean; problem: Problem | null; timeline: readonly TimelineEntry[] },
@@ -201,15 +217,18 @@ export interface Ingests {
   /** A failed one is received again, with attempts at 0 and a new epoch, and queued. Throws `ingest_unknown`, `ingest_not_replayable`. */
   replay(tenantId: TenantId, id: IngestId): Promise<Ingest>
   find(tenantId: TenantId, id: IngestId): Promise<Ingest | null>
-  /** Oldest first. */
+  /** In the order in which it was written, whatever the lines say of their times. */
   timeline(tenantId: TenantId, id: IngestId): Promise<readonly TimelineEntry[]>
   /** Newest first, the ids below `before`. */
   list(tenantId: TenantId, filter: IngestFilter, page: { before: IngestId | null; limit: number }): Promise<readonly Ingest[]>
-  /** Received or running, untouched for `idleMs` by the database's clock, not in the outbox: a new epoch and a new outbox row. */
+  /**
+   * Received or running, untouched for `idleMs` by the database's clock, not in the outbox: a new epoch and a new outbox row.
+   * Those first that have waited longest.
+   */
   requeueIdle(idleMs: number, limit: number): Promise<readonly IngestId[]>
   /** Of these staging keys, those that an ingest still needs: one that is not over, or a failed one that may be replayed. */
   stagedInUse(keys: readonly string[]): Promise<ReadonlySet<string>>
-  /** How many there are per state, over all tenants, and the age of the oldest that is not over. */
+  /** How many there are per state, over all tenants, and the age since acceptance of the oldest that is not over; 0 when there is none. */
   census(): Promise<{ states: Readonly<Record<IngestState, number>>; oldestOpenMs: number; outbox: number }>
 }
 
@@ -221,6 +240,7 @@ export interface OutboxEntry {
 export interface Outbox {
   /** Oldest first. Nobody else gets them until the lease ends or they are removed. */
   claim(limit: number, leaseMs: number): Promise<readonly OutboxEntry[]>
+  /** Removing what is not there is fine. */
   remove(ids: readonly string[]): Promise<void>
 }
 
@@ -238,10 +258,14 @@ export type Reservation =
 
 /** draft-ietf-httpapi-idempotency-key-header. Times are the database's. */
 export interface IdempotencyKeys {
-  /** The owner is the ingest that the request is going to make. A reservation whose lease has ended is taken over; a key older than `keepMs` is forgotten. */
+  /**
+   * The owner is the ingest that the request is going to make. A reservation whose lease has ended is taken over; a key older
+   * than `keepMs` is forgotten. An owner may reserve again what is not bound yet.
+   */
   reserve(tenantId: TenantId, key: string, owner: IngestId, leaseMs: number, keepMs: number): Promise<Reservation>
+  /** No effect unless the key is bound to the owner. */
   record(tenantId: TenantId, key: string, owner: IngestId, answer: RecordedAnswer): Promise<void>
-  /** Gives a key back that came to nothing; no effect once it is bound to an ingest. */
+  /** Gives a key back that came to nothing; no effect once it is bound to an ingest, or for another owner. */
   release(tenantId: TenantId, key: string, owner: IngestId): Promise<void>
   /** Removes keys older than `keepMs`; returns how many. */
   forget(keepMs: number, limit: number): Promise<number>
@@ -249,7 +273,7 @@ export interface IdempotencyKeys {
 
 /** Wake-up calls between processes. One may be lost or come for nothing: whoever is woken reads again. */
 export interface Signals {
-  /** Calls `wake` when the ingest may have changed, and after every gap in listening. */
+  /** Calls `wake` after each start, release, commit and end, and after every gap in listening. A replay wakes the outbox only. */
   onIngest(id: IngestId, wake: () => void): Disposable
   onOutbox(wake: () => void): Disposable
 }

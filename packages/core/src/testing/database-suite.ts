@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, describe } from 'vitest'
+import type { TenantId } from '../ids.ts'
+import type { Database } from '../ports.ts'
+import { type Catalogue, openCatalogue, type Subject } from './suites/catalogue.ts'
+import { commitTests } from './suites/database-commit.ts'
+import { concurrencyTests } from './suites/database-concurrency.ts'
+import { idempotencyTests } from './suites/database-idempotency.ts'
+import { imageTests } from './suites/database-images.ts'
+import { ingestTests } from './suites/database-ingests.ts'
+import { listTests } from './suites/database-list.ts'
+import { nameAndPlaceTests } from './suites/database-names.ts'
+import { outboxTests } from './suites/database-outbox.ts'
+import { productTests } from './suites/database-products.ts'
+import { propertyTests } from './suites/database-properties.ts'
+import { signalTests } from './suites/database-signals.ts'
+import { tenancyTests } from './suites/database-tenancy.ts'
+import { tokenTests } from './suites/database-tokens.ts'
+
+export interface TestedDatabase extends Database, AsyncDisposable {
+  /** Beside the port, which makes none: the first one comes with the database. */
+  newTenant(): Promise<TenantId>
+}
+
+export interface DatabaseSuiteOptions {
+  /** How many random histories are tried. */
+  readonly propertyRuns?: number
+}
+
+const THEMES: Readonly<Record<string, (subject: Subject) => void>> = {
+  tokens: tokenTests,
+  'products and files': productTests,
+  ingests: ingestTests,
+  commits: commitTests,
+  'names, places and roles': nameAndPlaceTests,
+  'changes to images': imageTests,
+  'lists of ingests': listTests,
+  'idempotency keys': idempotencyTests,
+  'the outbox and what is idle': outboxTests,
+  signals: signalTests,
+  tenants: tenancyTests,
+  'many at once': concurrencyTests,
+  'random histories': propertyTests,
+}
+
+/** What every database promises. `open` gives an empty one that has the tenant `default`. */
+export function databaseSuite(
+  name: string,
+  open: () => Promise<TestedDatabase>,
+  { propertyRuns = 100 }: DatabaseSuiteOptions = {},
+): void {
+  describe(`database: ${name}`, () => {
+    let shared: Catalogue
+    beforeAll(async () => {
+      shared = await openCatalogue(open)
+    })
+    afterAll(() => shared[Symbol.asyncDispose]())
+
+    const subject: Subject = { catalogue: () => shared, openOwn: () => openCatalogue(open), propertyRuns }
+    describe.for(Object.entries(THEMES))('%s', ([, tests]) => {
+      tests(subject)
+    })
+  })
+}

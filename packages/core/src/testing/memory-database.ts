@@ -1,0 +1,39 @@
+import type { TenantId } from '../ids.ts'
+import { newId } from './builders.ts'
+import type { TestedDatabase } from './database-suite.ts'
+import { memoryFiles } from './memory/files.ts'
+import { memoryIdempotencyKeys } from './memory/idempotency.ts'
+import { memoryIngests } from './memory/ingests.ts'
+import { memoryOutbox } from './memory/outbox.ts'
+import { memoryProductImages, memoryProducts } from './memory/products.ts'
+import { memorySignals } from './memory/signals.ts'
+import { openTables } from './memory/tables.ts'
+import { memoryTokens } from './memory/tokens.ts'
+
+/** The contract of `Database` at its shortest. Its clock can be given, so that leases end when a test says so. */
+export function memoryDatabase({ now = () => new Date() }: { readonly now?: () => Date } = {}): TestedDatabase {
+  const { wake, ...signals } = memorySignals()
+  const tables = openTables({ now, wake })
+
+  async function newTenant(name: string = newId()): Promise<TenantId> {
+    const id = newId() as TenantId
+    tables.tenants.set(name, id)
+    return id
+  }
+  void newTenant('default')
+
+  return {
+    newTenant,
+    tenants: { findByName: async (name) => tables.tenants.get(name) ?? null },
+    tokens: memoryTokens(tables),
+    products: memoryProducts(tables),
+    images: memoryProductImages(tables),
+    files: memoryFiles(tables),
+    ingests: memoryIngests(tables),
+    outbox: memoryOutbox(tables),
+    idempotency: memoryIdempotencyKeys(tables),
+    signals,
+    ping: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  }
+}

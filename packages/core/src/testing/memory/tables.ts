@@ -1,0 +1,95 @@
+import type { Facts, File } from '../../file.ts'
+import type { FileId, IngestId, ProductId, TenantId } from '../../ids.ts'
+import type { Ingest, TimelineEntry } from '../../ingest.ts'
+import type { IngestJob, RecordedAnswer, TokenRecord } from '../../ports.ts'
+import type { Product, ProductImage, ProductRef } from '../../product-image.ts'
+
+/**
+ * All that the database in memory holds. Values are replaced and never changed, so what was handed out stays what it was;
+ * and since no method waits between looking and writing, each is a transaction, if it throws before it writes.
+ */
+export interface Tables {
+  readonly now: () => Date
+  readonly nextNumber: () => number
+  readonly tenants: Map<string, TenantId>
+  /** By their hash. */
+  readonly tokens: Map<string, TokenRecord>
+  readonly products: Map<ProductId, ProductRow>
+  /** By the key of their blob, which begins with the tenant. */
+  readonly facts: Map<string, Facts>
+  readonly files: Map<FileId, File>
+  readonly ingests: Map<IngestId, Ingest>
+  readonly timelines: Map<IngestId, readonly TimelineEntry[]>
+  /** In the order in which they were written. */
+  readonly outbox: Map<string, { readonly job: IngestJob; readonly claimedUntilMs: number }>
+  /** By tenant and key. */
+  readonly keys: Map<string, KeyRow>
+  readonly wake: (listened: IngestId | typeof OUTBOX) => void
+}
+
+export const OUTBOX = 'outbox'
+
+export interface ProductRow {
+  readonly product: Product
+  /** In their order. */
+  readonly images: readonly ProductImage[]
+  /** All that were ever given. */
+  readonly names: ReadonlySet<string>
+}
+
+export interface KeyRow {
+  readonly owner: IngestId
+  readonly leaseUntilMs: number
+  readonly createdAtMs: number
+  /** Null until the key is bound to the owner. */
+  readonly fingerprint: string | null
+  readonly answer: RecordedAnswer | null
+}
+
+export function openTables(options: Pick<Tables, 'now' | 'wake'>): Tables {
+  let numbers = 0
+  return {
+    ...options,
+    nextNumber: () => ++numbers,
+    tenants: new Map(),
+    tokens: new Map(),
+    products: new Map(),
+    facts: new Map(),
+    files: new Map(),
+    ingests: new Map(),
+    timelines: new Map(),
+    outbox: new Map(),
+    keys: new Map(),
+  }
+}
+
+export function findProduct({ products }: Tables, tenantId: TenantId, ref: ProductRef): ProductRow | null {
+  const isIt = ({ product }: ProductRow) => product.tenantId === tenantId && isReferred(product, ref)
+  return products.values().find(isIt) ?? null
+}
+
+function isReferred(product: Product, ref: ProductRef): boolean {
+  if (ref.kind === 'id') return product.id === ref.id
+  return ref.kind === 'number' ? product.number === ref.number : product.sku === ref.sku
+}
+
+/** What a change to an ingest leaves in its timeline: the lines of a run, and then one of the database's own. */
+export interface Notes {
+  readonly run?: readonly TimelineEntry[]
+  readonly own?: Pick<TimelineEntry, 'step' | 'outcome'>
+}
+
+export function writeIngest(tables: Tables, ingest: Ingest, { run = [], own }: Notes): Ingest {
+  const { id, attempts: attempt } = ingest
+  const at = tables.now()
+  const written = { ...ingest, updatedAt: at }
+  const last: TimelineEntry[] = own ? [{ at, attempt, durationMs: null, detail: null, ...own }] : []
+  tables.ingests.set(id, written)
+  tables.timelines.set(id, [...(tables.timelines.get(id) ?? []), ...run, ...last])
+  return written
+}
+
+export function enqueue(tables: Tables, { id: ingestId, epoch }: Ingest): void {
+  tables.outbox.set(String(tables.nextNumber()), { job: { ingestId, epoch }, claimedUntilMs: 0 })
+  tables.wake(OUTBOX)
+}

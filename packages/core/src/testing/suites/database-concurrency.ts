@@ -1,0 +1,134 @@
+import { expect, test } from 'vitest'
+import { SluiceError } from '../../errors.ts'
+import type { IngestId, ProductId, TokenId } from '../../ids.ts'
+import { numberedName } from '../../naming.ts'
+import { isMain } from '../../product-image.ts'
+import { aNewIngest, newDigest, newId } from '../builders.ts'
+import { type Subject, LONG_MS, present, range, refOf } from './catalogue.ts'
+
+export function concurrencyTests({ catalogue }: Subject): void {
+  const atOnce = <T>(count: number, act: (n: number) => Promise<T>) => Promise.all(range(count).map(act))
+  /** The codes of those who were refused; null for those who were not. */
+  const codes = (count: number, act: (n: number) => Promise<unknown>) =>
+    atOnce(count, (n) =>
+      act(n).then(
+        () => null,
+        (error: unknown) => (SluiceError.is(error) ? error.code : error),
+      ),
+    )
+  const refused = (count: number, code: string) => [...Array.from({ length: count - 1 }, () => code), null]
+  const nullLast = (a: unknown, b: unknown) => Number(a === null) - Number(b === null)
+
+  test('fifty commits on one product give fifty names without a gap, fifty ranks and one main image', async () => {
+    const product = await catalogue().newProduct()
+    const ids = await atOnce(50, () => catalogue().attach(product))
+    const { images, version } = await catalogue().imagesOf(product)
+    expect(images.map(({ id }) => id).sort()).toEqual(ids.toSorted())
+    expect(new Set(images.map(({ name }) => name))).toEqual(new Set(range(50).map((n) => numberedName('image', n))))
+    expect(images.map(({ position }) => position)).toEqual(range(50))
+    expect(images.filter(isMain)).toHaveLength(1)
+    expect(version).toBe(product.version + 50)
+  })
+
+  test('everybody who wants the front gets it once', async () => {
+    const product = await catalogue().newProduct()
+    await atOnce(20, () => catalogue().attach(product, { rank: 1, main: true }))
+    const { images } = await catalogue().imagesOf(product)
+    expect(images.map(({ position }) => position)).toEqual(range(20))
+    expect(images.filter(isMain)).toHaveLength(1)
+  })
+
+  test('one ingest that is committed by ten becomes one image', async () => {
+    const product = await catalogue().newProduct()
+    const ingest = await catalogue().acceptFor(product)
+    expect(await atOnce(10, () => catalogue().commit(ingest))).toEqual(range(10).map(() => 'committed'))
+    const { images, version } = await catalogue().imagesOf(product)
+    expect(images.map(({ name }) => name)).toEqual(['image'])
+    expect(version).toBe(product.version + 1)
+    const done = present(await catalogue().database.ingests.find(product.tenantId, ingest.id))
+    expect(done.result).toEqual({ fileId: images[0]?.file.id, imageId: images[0]?.id })
+  })
+
+  test('the same bytes that are committed by ten are ten files of one blob', async () => {
+    const digest = newDigest()
+    const product = await catalogue().newProduct()
+    const { source } = aNewIngest({ tenantId: product.tenantId })
+    const same = source.kind === 'staged' ? { ...source, digest } : source
+    await atOnce(10, async () => catalogue().commit(await catalogue().acceptFor(product, {}, { source: same })))
+    const { images } = await catalogue().imagesOf(product)
+    expect(new Set(images.map(({ file }) => file.id)).size).toBe(10)
+    expect(new Set(images.map(({ file }) => file.facts.digest))).toEqual(new Set([digest]))
+  })
+
+  test('an end and a commit at once agree on what happened', async () => {
+    const product = await catalogue().newProduct()
+    const outcomes = await atOnce(10, async () => {
+      const ingest = await catalogue().acceptFor(product)
+      const { ingests } = catalogue().database
+      const [state, ended] = await Promise.all([
+        catalogue().commit(ingest),
+        ingests.end(ingest.id, 'rejected', { code: 'image_corrupt', detail: '' }, []),
+      ])
+      expect(state).toBe(ended ? 'rejected' : 'committed')
+      expect(await ingests.find(product.tenantId, ingest.id)).toMatchObject({ state })
+      return state
+    })
+    const { images } = await catalogue().imagesOf(product)
+    expect(images).toHaveLength(outcomes.filter((state) => state === 'committed').length)
+  })
+
+  test('one key is reserved by one', async () => {
+    const key = newId()
+    const { idempotency } = catalogue().database
+    const answers = await atOnce(20, () => idempotency.reserve(catalogue().home, key, newId() as IngestId, LONG_MS, LONG_MS))
+    expect(answers.map(({ kind }) => kind).sort()).toEqual([...range(19).map(() => 'in_flight'), 'reserved'])
+  })
+
+  test('one ingest that is accepted by ten is one ingest', async () => {
+    const wanted = aNewIngest({ tenantId: catalogue().home })
+    const { ingests } = catalogue().database
+    const accepted = await atOnce(10, () => ingests.accept(wanted))
+    expect(new Set(accepted.map(({ createdAt }) => createdAt.getTime())).size).toBe(1)
+    expect(await ingests.timeline(wanted.tenantId, wanted.id)).toHaveLength(1)
+  })
+
+  test('one replay of ten goes through', async () => {
+    const { ingests } = catalogue().database
+    const { id, tenantId } = await catalogue().accept()
+    await ingests.end(id, 'failed', { code: 'internal_error', detail: '' }, [])
+    const answers = await codes(10, () => ingests.replay(tenantId, id))
+    expect(answers.sort(nullLast)).toEqual(refused(10, 'ingest_not_replayable'))
+    expect((await ingests.find(tenantId, id))?.epoch).toBe(1)
+  })
+
+  test('one SKU goes to one of ten products, one hash to one of ten tokens', async () => {
+    const { products, tokens } = catalogue().database
+    const [tenantId, sku, sha256Hex] = [catalogue().home, newId(), newDigest()]
+    const answers = await codes(10, () => products.create({ id: newId() as ProductId, tenantId, sku, title: null }))
+    expect(answers.sort(nullLast)).toEqual(refused(10, 'sku_taken'))
+    const made = await atOnce(10, () =>
+      tokens.create({ id: newId() as TokenId, tenantId, name: '', role: 'reader', sha256Hex, prefix: '', expiresAt: null }),
+    )
+    expect(new Set(made.map(({ tokenId }) => tokenId)).size).toBe(1)
+  })
+
+  test('one of ten changes to the same version goes through, and the others are told', async () => {
+    const product = await catalogue().newProduct()
+    const ids = await atOnce(3, () => catalogue().attach(product))
+    const { version } = await catalogue().imagesOf(product)
+    const { images } = catalogue().database
+    const answers = await codes(10, (n) => images.setMain(product.tenantId, refOf(product), ids[n % 3] ?? null, version))
+    expect(answers.sort(nullLast)).toEqual(refused(10, 'version_mismatched'))
+    expect((await catalogue().imagesOf(product)).version).toBe(version + 1)
+  })
+
+  test('twenty who set the main image, without a version, end with one', async () => {
+    const product = await catalogue().newProduct()
+    const ids = await atOnce(20, () => catalogue().attach(product))
+    const { version } = await catalogue().imagesOf(product)
+    const { images } = catalogue().database
+    const versions = await atOnce(20, (n) => images.setMain(product.tenantId, refOf(product), ids[n - 1] ?? null, null))
+    expect(versions.toSorted((a, b) => a - b)).toEqual(range(20).map((n) => version + n))
+    expect((await catalogue().imagesOf(product)).images.filter(isMain)).toHaveLength(1)
+  })
+}
