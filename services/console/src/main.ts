@@ -1,3 +1,5 @@
-import { openConsoleService, runService } from '@sluice/runtime'
+import { keepHeapLean } from '@sluice/runtime/lean-heap'
 
+keepHeapLean()
+const { openConsoleService, runService } = await import('@sluice/runtime')
 await runService(openConsoleService)

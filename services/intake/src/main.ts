@@ -1,3 +1,5 @@
-import { openIntakeService, runService } from '@sluice/runtime'
+import { keepHeapLean } from '@sluice/runtime/lean-heap'
 
+keepHeapLean()
+const { openIntakeService, runService } = await import('@sluice/runtime')
 await runService(openIntakeService)

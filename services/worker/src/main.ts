@@ -1,3 +1,5 @@
-import { openWorkerService, runService } from '@sluice/runtime'
+import { keepHeapLean } from '@sluice/runtime/lean-heap'
 
+keepHeapLean()
+const { openWorkerService, runService } = await import('@sluice/runtime')
 await runService(openWorkerService)
