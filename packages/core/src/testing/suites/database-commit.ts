@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { FileId, ImageId, IngestId, ProductId } from '../../ids.ts'
 import { aCommit, aFacts, aNewIngest, aPlacement, aTimelineEntry, newId } from '../builders.ts'
-import { type Subject, expectRefusal, LIMITS, present, refOf } from './catalogue.ts'
+import { expectRefusal, LIMITS, present, refOf, type Subject } from './catalogue.ts'
 
 export function commitTests({ catalogue }: Subject): void {
   const ingests = () => catalogue().database.ingests

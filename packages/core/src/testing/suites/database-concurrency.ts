@@ -4,7 +4,7 @@ import type { IngestId, ProductId, TokenId } from '../../ids.ts'
 import { numberedName } from '../../naming.ts'
 import { isMain } from '../../product-image.ts'
 import { aNewIngest, newDigest, newId } from '../builders.ts'
-import { type Subject, LONG_MS, present, range, refOf } from './catalogue.ts'
+import { LONG_MS, present, range, refOf, type Subject } from './catalogue.ts'
 
 export function concurrencyTests({ catalogue }: Subject): void {
   const atOnce = <T>(count: number, act: (n: number) => Promise<T>) => Promise.all(range(count).map(act))

@@ -3,7 +3,7 @@ import type { ImageId, ProductId } from '../../ids.ts'
 import type { ImageChange } from '../../ports.ts'
 import { isMain, type Product } from '../../product-image.ts'
 import { newId } from '../builders.ts'
-import { type Subject, expectRefusal, range, refOf } from './catalogue.ts'
+import { expectRefusal, range, refOf, type Subject } from './catalogue.ts'
 
 export function imageTests({ catalogue }: Subject): void {
   const port = () => catalogue().database.images

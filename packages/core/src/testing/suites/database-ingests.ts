@@ -3,7 +3,7 @@ import type { Problem } from '../../errors.ts'
 import type { IngestId, ProductId } from '../../ids.ts'
 import type { Ingest } from '../../ingest.ts'
 import { aNewIngest, aPlacement, aStagedSource, aTimelineEntry, newId } from '../builders.ts'
-import { type Subject, expectRefusal, present } from './catalogue.ts'
+import { eventually, expectRefusal, present, type Subject } from './catalogue.ts'
 
 const OUTAGE: Problem = { code: 'service_unavailable', detail: 'The store is away.' }
 const CORRUPT: Problem = { code: 'image_corrupt', detail: 'Not "decodable": ü', details: { frame: 3, nested: { at: [1, 2] } } }
@@ -102,6 +102,15 @@ export function ingestTests({ catalogue }: Subject): void {
     test('start takes up what crashed while it ran', async () => {
       const running = await started()
       expect(await ingests().start(running.id, running.epoch)).toMatchObject({ state: 'running', attempts: 2 })
+    })
+
+    test('every change is seen in the time of the last one', async () => {
+      const ingest = await catalogue().accept()
+      await eventually(async () => {
+        const { updatedAt, createdAt } = present(await ingests().start(ingest.id, 0))
+        expect(createdAt).toEqual(ingest.createdAt)
+        expect(updatedAt.getTime()).toBeGreaterThan(ingest.updatedAt.getTime())
+      })
     })
 
     test('start of another epoch than the present one is nothing', async () => {

@@ -4,7 +4,7 @@ import type { Ingest } from '../../ingest.ts'
 import type { IngestFilter } from '../../ports.ts'
 import type { Product } from '../../product-image.ts'
 import { aStagedSource, newDigest, newId } from '../builders.ts'
-import { type Subject, present, range, refOf } from './catalogue.ts'
+import { present, range, refOf, type Subject } from './catalogue.ts'
 
 const DIGEST = newDigest()
 

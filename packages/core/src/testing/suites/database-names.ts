@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { ImageId } from '../../ids.ts'
 import type { Placement } from '../../ingest.ts'
 import { isMain, type Product } from '../../product-image.ts'
-import { type Subject, range, refOf } from './catalogue.ts'
+import { range, refOf, type Subject } from './catalogue.ts'
 
 export function nameAndPlaceTests({ catalogue }: Subject): void {
   const attach = (product: Product, placement?: Partial<Placement>, stem?: string) => catalogue().attach(product, placement, stem)

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { FileId, ProductId } from '../../ids.ts'
 import type { ProductRef } from '../../product-image.ts'
 import { aCommit, aFacts, newDigest, newId } from '../builders.ts'
-import { type Subject, expectRefusal, LIMITS, present, refOf } from './catalogue.ts'
+import { expectRefusal, LIMITS, present, refOf, type Subject } from './catalogue.ts'
 
 export function productTests({ catalogue }: Subject): void {
   const products = () => catalogue().database.products

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { IngestId } from '../../ids.ts'
 import type { Ingest } from '../../ingest.ts'
 import { newId } from '../builders.ts'
-import { type Subject, eventually, LONG_MS } from './catalogue.ts'
+import { eventually, LONG_MS, type Subject } from './catalogue.ts'
 
 const PROBLEM = { code: 'internal_error', detail: '' } as const
 

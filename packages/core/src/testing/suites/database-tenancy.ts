@@ -3,7 +3,7 @@ import type { FileId, ImageId, TokenId } from '../../ids.ts'
 import type { Ingest } from '../../ingest.ts'
 import type { Product, ProductRef } from '../../product-image.ts'
 import { aFacts, newDigest, newId } from '../builders.ts'
-import { type Subject, expectRefusal, present, refOf } from './catalogue.ts'
+import { expectRefusal, present, refOf, type Subject } from './catalogue.ts'
 
 /** All that one tenant has, and that another one, who knows every id, tries to reach. */
 export function tenancyTests({ catalogue }: Subject): void {
