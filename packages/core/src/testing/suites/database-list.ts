@@ -122,13 +122,12 @@ export function listTests({ catalogue }: Subject): void {
     for (const _ of range(11)) wanted.push((await catalogue().acceptFor(other)).id)
     const seen: IngestId[] = []
     let before: IngestId | null = null
-    for (;;) {
+    for (const length of [4, 4, 3, 0]) {
       const filter = { product: refOf(other) }
       const page: readonly Ingest[] = await catalogue().database.ingests.list(other.tenantId, filter, { before, limit: 4 })
-      expect(page.length).toBeLessThanOrEqual(4)
-      if (page.length === 0) break
+      expect(page).toHaveLength(length)
       seen.push(...page.map(({ id }) => id))
-      before = present(page.at(-1)).id
+      before = page.at(-1)?.id ?? before
       await catalogue().acceptFor(other)
     }
     expect(seen).toEqual(wanted.toReversed())

@@ -33,7 +33,7 @@ export function signalTests({ catalogue }: Subject): void {
     await eventually(() => expect(watched.seen()).toBe(`${end} 2`))
   })
 
-  test('several listen to one ingest, and one function may listen twice', async () => {
+  test('several listen to one ingest, and one may stop', async () => {
     const { ingests } = catalogue().database
     const ingest = await catalogue().accept()
     using first = watch(ingest)
@@ -44,6 +44,17 @@ export function signalTests({ catalogue }: Subject): void {
     await ingests.end(ingest.id, 'failed', PROBLEM, [])
     await eventually(() => expect(second.seen()).toBe('failed 1'))
     expect(first.seen()).toBe('running 1')
+  })
+
+  test('one function that listens twice has to stop twice', async () => {
+    const { ingests, signals } = catalogue().database
+    const ingest = await catalogue().accept()
+    let calls = 0
+    const wake = () => void calls++
+    using _listening = signals.onIngest(ingest.id, wake)
+    signals.onIngest(ingest.id, wake)[Symbol.dispose]()
+    await ingests.start(ingest.id, 0)
+    await eventually(() => expect(calls).toBeGreaterThan(0))
   })
 
   test('the outbox wakes whoever relays it: after an acceptance and after a replay', async () => {
