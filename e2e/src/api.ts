@@ -75,7 +75,7 @@ export function formOf(image: Uint8Array, { type, fileName, ...fields }: Record<
 }
 
 /** By the first bytes: enough for images that tests have drawn. */
-export function typeOf(image: Uint8Array): string {
+function typeOf(image: Uint8Array): string {
   const head = Buffer.from(image.subarray(0, 12)).toString('latin1')
   if (head.startsWith('\xff\xd8')) return 'image/jpeg'
   if (head.startsWith('\x89PNG')) return 'image/png'

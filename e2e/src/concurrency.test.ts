@@ -42,7 +42,7 @@ describe.each(WIRINGS)('fifty uploads to one product at once, %s', (wiring) => {
     const attach = async () => (await api.addImage(product, image)).status
     const reorder = async () => {
       const { body, headers } = await list()
-      const order = body['images'].map((one: Json) => one['id']).reverse()
+      const order = body['images'].map((one: Json) => one['id']).toReversed()
       return (await api.call('PUT', `${product}/images/order`, { images: order }, { 'if-match': headers.get('etag') ?? '' }))
         .status
     }

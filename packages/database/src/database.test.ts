@@ -8,8 +8,12 @@ const PROPERTY_RUNS = 15
 databaseSuite(
   'PostgreSQL',
   async () => {
-    const { database, newTenant, [Symbol.asyncDispose]: close } = await openCatalogue(inject('postgresUrl'))
-    return { ...database, newTenant, [Symbol.asyncDispose]: close }
+    const catalogue = await openCatalogue(inject('postgresUrl'))
+    return {
+      ...catalogue.database,
+      newTenant: () => catalogue.newTenant(),
+      [Symbol.asyncDispose]: () => catalogue[Symbol.asyncDispose](),
+    }
   },
   { propertyRuns: PROPERTY_RUNS },
 )

@@ -36,7 +36,7 @@ export function isRetryable(error: unknown): boolean {
 }
 
 /** The name of the constraint that was violated. */
-export function violatedConstraint(error: unknown): string | null {
+function violatedConstraint(error: unknown): string | null {
   const name = fieldOf(origin(error), 'constraint_name')
   return typeof name === 'string' ? name : null
 }

@@ -8,7 +8,7 @@ import { prepared, type Runner } from './transaction.ts'
 /** How each kind of reference finds its row. */
 const COLUMNS = { id: products.id, number: products.number, sku: products.sku } as const
 
-export function refValue(ref: ProductRef): string | number {
+function refValue(ref: ProductRef): string | number {
   return ref.kind === 'id' ? ref.id : ref.kind === 'number' ? ref.number : ref.sku
 }
 

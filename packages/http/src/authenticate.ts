@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type Caller, type Database, hashToken, SluiceError, type TokenRole } from '@sluice/core'
 
 /** What a route asks of the token: `public` asks for none. A route that says nothing is not built. */
-export type Access = TokenRole | 'public'
+type Access = TokenRole | 'public'
 
 declare module 'fastify' {
   interface FastifyContextConfig {

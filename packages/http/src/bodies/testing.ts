@@ -38,10 +38,7 @@ export function memoryStage(fileBytesMax = LIMITS.fileBytesMax) {
   return { stage, ledger }
 }
 
-export function requestOf(
-  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  headers: Record<string, string>,
-): UploadRequest {
+function requestOf(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, headers: Record<string, string>): UploadRequest {
   return Object.assign(Readable.from(chunks, { objectMode: false }), { headers })
 }
 

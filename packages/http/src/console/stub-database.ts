@@ -19,7 +19,7 @@ import {
 } from '@sluice/core'
 import { randomUUIDv7 } from 'node:crypto'
 
-export const TENANT = randomUUIDv7() as TenantId
+const TENANT = randomUUIDv7() as TenantId
 
 export function stubDatabase() {
   const tokens = new Map<string, Caller>()
