@@ -54,7 +54,7 @@ export interface Ingest {
   readonly target: { readonly productId: ProductId; readonly placement: Placement } | null
   /** Starts so far that were not undone by an outage or a shutdown. */
   readonly attempts: number
-  /** How often it was queued; a job of an earlier epoch is stale. */
+  /** How often it was queued anew; a job of an earlier epoch is stale. */
   readonly epoch: number
   readonly result: { readonly fileId: FileId; readonly imageId: ImageId | null } | null
   readonly problem: Problem | null
