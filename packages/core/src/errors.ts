@@ -11,6 +11,7 @@ export const ERRORS = {
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
   request_too_large: { status: 413, title: 'The request is too large' },
   request_aborted: { status: 400, title: 'The request ended before its body was complete' },
+  headers_too_large: { status: 431, title: 'The address or the headers of the request are too large' },
   content_type_unsupported: { status: 415, title: 'This route does not accept this Content-Type' },
   // The source of an image
   source_missing: { status: 422, title: 'No image was given' },

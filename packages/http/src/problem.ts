@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { ERRORS, type ErrorCode, SluiceError } from '@sluice/core'
+import { fieldError } from './validation.ts'
 
 /** RFC 9457, with our stable `code` beside the type. */
 export interface ProblemDocument {
@@ -45,29 +46,30 @@ const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: 'json_invalid',
   FST_ERR_CTP_INVALID_JSON_BODY: 'json_invalid',
   FST_ERR_NOT_FOUND: 'route_unknown',
-  FST_ERR_BAD_URL: 'route_unknown',
+  FST_ERR_MAX_PARAM_LENGTH: 'route_unknown',
 }
 
 /** Translates what Fastify throws; our own errors pass, and anything else is `internal_error`. */
 export function asSluiceError(error: FastifyError | Error): SluiceError {
   if (SluiceError.is(error)) return error
   if ('validation' in error && error.validation) {
-    const errors = error.validation.map(({ instancePath, message }) => ({ field: fieldName(instancePath), message }))
+    const whole = ('validationContext' in error && error.validationContext) || 'body'
+    const errors = error.validation.map((fault) => fieldError(fault, whole))
     const [first] = errors
     return new SluiceError('request_invalid', first ? `${first.field} ${first.message}.` : undefined, {
       details: { errors },
       cause: error,
     })
   }
+  if ('code' in error && error.code === 'FST_ERR_BAD_URL') {
+    return new SluiceError('request_invalid', 'The address is not UTF-8 in percent-encoding.', { cause: error })
+  }
   const code = 'code' in error ? FASTIFY_CODES[error.code] : undefined
   if (code) return new SluiceError(code, undefined, { cause: error })
   const status = 'statusCode' in error ? error.statusCode : undefined
-  // Fastify marks errors of its own JSON parser only by their status.
-  if (status === 400) return new SluiceError('json_invalid', undefined, { cause: error })
+  // Plugins speak by status: a path that leads out of what is served is 403, a body that its parser cannot read 400.
+  if (status === 403 || status === 404) return new SluiceError('route_unknown', undefined, { cause: error })
+  if (status !== undefined && status >= 400 && status < 500)
+    return new SluiceError('request_invalid', undefined, { cause: error })
   return new SluiceError('internal_error', undefined, { cause: error })
-}
-
-/** `/roles/0` as `roles.0`; the root as `body`. */
-function fieldName(instancePath: string): string {
-  return instancePath.slice(1).replaceAll('/', '.') || 'body'
 }

@@ -1,8 +1,11 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { type IntakeWorld, type Limits, SluiceError } from '@sluice/core'
 import { discardRest } from './bodies/request-bytes.ts'
+import { answerClientError } from './client-errors.ts'
 import { nativeApi } from './native/index.ts'
 import { handleError, sendProblem } from './problem.ts'
+import { refuseUnknownAddresses } from './unknown-addresses.ts'
+import { compileValidator } from './validation.ts'
 
 export interface ServerOptions {
   readonly world: IntakeWorld
@@ -12,6 +15,7 @@ export interface ServerOptions {
 /** The public server: the native API, and nothing that only operators may see. */
 export async function buildServer({ world, logger }: ServerOptions): Promise<FastifyInstance> {
   const app = bareServer(world.limits, logger)
+  refuseUnknownAddresses(app)
   await app.register(nativeApi, { world })
   return app
 }
@@ -28,9 +32,11 @@ export function bareServer(limits: Limits, logger: FastifyBaseLogger): FastifyIn
     http: { connectionsCheckingInterval: 1_000, headersTimeout: 10_000 },
     routerOptions: { maxParamLength: 1_024, ignoreTrailingSlash: true },
     forceCloseConnections: 'idle',
+    clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
   })
   app.decorateRequest('caller', null)
+  app.setValidatorCompiler(compileValidator)
   app.setErrorHandler(handleError)
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, new SluiceError('route_unknown')))
   app.addHook('onSend', async (_request, reply) => void reply.header('x-content-type-options', 'nosniff'))
