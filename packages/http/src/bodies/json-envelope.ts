@@ -68,15 +68,8 @@ export class JsonEnvelope {
     this.#keep(QUOTE)
   }
 
-  /** Throws `json_invalid` for what is not UTF-8, not JSON, or would change the prototype of what reads it. */
   parse(): unknown {
-    try {
-      const text = new TextDecoder('utf-8', { fatal: true }).decode(this.#bytes.subarray(0, this.#length))
-      const document: unknown = secureJson.parse(text)
-      return document
-    } catch (cause) {
-      throw new SluiceError('json_invalid', undefined, { cause })
-    }
+    return parseJson(this.#bytes.subarray(0, this.#length))
   }
 
   #take(byte: number): void {
@@ -178,5 +171,18 @@ export class JsonEnvelope {
     }
     if (this.#length === this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes], 2 * this.#length)
     this.#bytes[this.#length++] = byte
+  }
+}
+
+/** Throws `json_invalid` for what is not UTF-8, not JSON, or would change the prototype of what reads it. */
+export function parseJson(bytes: Buffer): unknown {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    const document: unknown = secureJson.parse(text)
+    return document
+  } catch (cause) {
+    // Both speak of the body alone: where it stops being JSON, or which member it may not have.
+    const detail = cause instanceof SyntaxError ? `${cause.message}.` : 'The body is not UTF-8.'
+    throw new SluiceError('json_invalid', detail, { cause })
   }
 }

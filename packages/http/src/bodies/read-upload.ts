@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import { essenceOf, humanBytes, type Limits, SluiceError } from '@sluice/core'
 import type { Base64Policy } from './base64.ts'
+import { refuseContentEncoding } from './content-encoding.ts'
 import { readJson } from './json.ts'
 import { readMultipart } from './multipart.ts'
 import { discardRest, requestBytes } from './request-bytes.ts'
@@ -71,10 +72,7 @@ export async function readUpload<Staged extends Discardable>(
 type Kind = 'multipart' | 'json' | 'raw'
 
 function kindOf(headers: IncomingHttpHeaders, form: FormProfile): Kind {
-  const coding = headers['content-encoding'] ?? 'identity'
-  if (coding.trim().toLowerCase() !== 'identity') {
-    throw new SluiceError('content_type_unsupported', 'A Content-Encoding is not accepted. Send the body as it is.')
-  }
+  refuseContentEncoding(headers)
   const accepted: string[] = []
   if (form.filePart !== null) accepted.push('multipart/form-data')
   if (form.base64 !== null) accepted.push('application/json')

@@ -3,6 +3,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import type { IntakeWorld } from '@sluice/core'
 import { guardRoutes } from '../authenticate.ts'
+import { acceptJsonOnly } from '../bodies/json-only.ts'
 import { fileRoutes } from './files.ts'
 import { imageChangeRoutes } from './image-changes.ts'
 import { imageRoutes } from './images.ts'
@@ -25,6 +26,7 @@ export async function nativeApi(app: FastifyInstance, { world }: { readonly worl
   await app.register(
     async (v1) => {
       guardRoutes(v1, world.database)
+      acceptJsonOnly(v1)
       v1.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, async () => app.swagger())
       for (const routes of [productRoutes, imageRoutes, imageChangeRoutes, fileRoutes, ingestRoutes])
         await v1.register(routes, options)
