@@ -45,7 +45,7 @@ export async function sendBlob(reply: FastifyReply, blob: BlobContent): Promise<
 }
 
 /** True when If-None-Match lists the tag, strong or weak, or is `*` (RFC 9110 §13.1.2). */
-function namesTag(header: string | undefined, etag: string): boolean {
+export function namesTag(header: string | undefined, etag: string): boolean {
   const tags = header?.split(',').map((tag) => tag.trim().replace(/^W\//, '')) ?? []
   return tags.includes(etag) || tags.includes('*')
 }

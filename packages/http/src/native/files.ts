@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { blobKey, type File, type FileId, isUuid, SluiceError, thumbnailKey } from '@sluice/core'
+import { blobKey, type File, type FileId, isUuid, MEDIA_TYPES, SluiceError, thumbnailKey } from '@sluice/core'
 import { Type, type Static } from 'typebox'
 import { callerOf } from '../authenticate.ts'
 import { type ByteRange, sendBlob } from '../content.ts'
@@ -13,6 +13,19 @@ const FileParams = Type.Object({ file: Type.String({ description: 'The id of the
 const Content = Type.Object({
   download: Type.Optional(Type.String({ description: 'Give it any value to be offered a download.' })),
 })
+
+const IMAGE_TYPES = Object.keys(MEDIA_TYPES)
+
+/** The whole, a part, or word that the client has it already. */
+function bytesOf(mediaTypes: readonly string[]) {
+  const content = Object.fromEntries(mediaTypes.map((type) => [type, { schema: Type.String({ contentMediaType: type }) }]))
+  return {
+    200: { description: 'The bytes', content },
+    206: { description: 'The part of the bytes that `Range` asks for', content },
+    304: { description: '`If-None-Match` names what is there', type: 'null' },
+    ...schemas.problems(404, 416),
+  }
+}
 
 type FileRequest = FastifyRequest<{ Params: Static<typeof FileParams>; Querystring: Static<typeof Content> }>
 
@@ -72,8 +85,16 @@ export async function fileRoutes(app: FastifyInstance, options: NativeOptions): 
   )
   app.get(
     '/files/:file/content',
-    { ...read('Read the bytes'), schema: { ...read('Read the bytes, whole or by range').schema, querystring: Content } },
+    {
+      ...read('Read the bytes'),
+      schema: { ...read('Read the bytes, whole or by range').schema, querystring: Content, response: bytesOf(IMAGE_TYPES) },
+    },
     sendContent,
   )
-  app.get('/files/:file/thumbnail', read('Read the thumbnail: WebP, at most 320 pixels'), sendThumbnail)
+  const thumbnail = read('Read the thumbnail: WebP, at most 320 pixels')
+  app.get(
+    '/files/:file/thumbnail',
+    { ...thumbnail, schema: { ...thumbnail.schema, response: bytesOf(['image/webp']) } },
+    sendThumbnail,
+  )
 }

@@ -2,6 +2,7 @@
 import type { FastifyReply } from 'fastify'
 import { type Database, type ImageId, isUuid, type ProductRef, SluiceError, type TenantId } from '@sluice/core'
 import { Type } from 'typebox'
+import { namesTag } from '../content.ts'
 import { versionTag } from './if-match.ts'
 import { ProductParams } from './products.ts'
 import { imageView } from './views.ts'
@@ -23,7 +24,9 @@ export async function sendImages(
   const { version } = list
   const etag = versionTag(version)
   void reply.header('etag', etag)
-  if (reply.request.headers['if-none-match'] === etag) return reply.code(304).send()
+  const { method, headers } = reply.request
+  // RFC 9110 §13.1.2: 304 is for those who read; who has just written gets what became of it.
+  if (method !== 'PUT' && namesTag(headers['if-none-match'], etag)) return reply.code(304).send()
   return reply.send({ version, images: list.images.map((image, index) => imageView(image, index + 1)) })
 }
 

@@ -2,10 +2,11 @@ import type { FastifyInstance } from 'fastify'
 import type { ImageChange } from '@sluice/core'
 import { Type, type Static } from 'typebox'
 import { callerOf } from '../authenticate.ts'
+import { TEXT } from '../validation.ts'
 import { imageId, ImageParams, sendImage, sendImages } from './image-answers.ts'
 import { expectedVersion, requiredVersion, versionTag } from './if-match.ts'
 import type { NativeOptions } from './index.ts'
-import { checkRoles } from './placement.ts'
+import { checkMain, checkRoles } from './placement.ts'
 import { ProductParams, productRef } from './products.ts'
 import * as schemas from './schemas.ts'
 
@@ -24,7 +25,7 @@ export async function imageChangeRoutes(app: FastifyInstance, { world }: NativeO
 
   const Change = Type.Object(
     {
-      label: Type.Optional(Type.String({ maxLength: limits.labelLengthMax, pattern: '^[^\\u0000]*$' })),
+      label: Type.Optional(Type.String({ maxLength: limits.labelLengthMax, pattern: TEXT })),
       excluded: Type.Optional(Type.Boolean()),
       position: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.imagesPerProductMax })),
       roles: Type.Optional(Type.Array(Type.String(), { maxItems: limits.rolesMax, uniqueItems: true })),
@@ -44,7 +45,7 @@ export async function imageChangeRoutes(app: FastifyInstance, { world }: NativeO
         params: ImageParams,
         headers: IfMatch,
         body: Change,
-        response: { 200: schemas.Image, ...schemas.problems(400, 404, 412, 422) },
+        response: { 200: schemas.Image, ...schemas.problems(400, 404, 409, 412, 413, 415, 422) },
       },
     },
     async (request, reply) => {
@@ -52,6 +53,7 @@ export async function imageChangeRoutes(app: FastifyInstance, { world }: NativeO
       const [ref, id] = [productRef(request.params.ref), imageId(request.params.image)]
       const { position, ...rest } = request.body
       checkRoles(rest.roles ?? [], policy)
+      checkMain(rest)
       const change: ImageChange = position === undefined ? rest : { ...rest, rank: position }
       await images.edit(tenantId, ref, id, change, expectedVersion(request.headers['if-match']))
       return sendImage(reply, database, tenantId, ref, id)
@@ -69,7 +71,7 @@ export async function imageChangeRoutes(app: FastifyInstance, { world }: NativeO
           'The file stays. If it was the main image, the first of the others becomes it. Its name is never given again.',
         params: ImageParams,
         headers: IfMatch,
-        response: { 204: Type.Null(), ...schemas.problems(404, 412) },
+        response: { 204: Type.Null(), ...schemas.problems(400, 404, 409, 412, 415) },
       },
     },
     async (request, reply) => {
@@ -98,7 +100,7 @@ export async function imageChangeRoutes(app: FastifyInstance, { world }: NativeO
         params: ProductParams,
         headers: IfMatch,
         body: Order,
-        response: { 200: schemas.ImageList, ...schemas.problems(400, 404, 412, 422, 428) },
+        response: { 200: schemas.ImageList, ...schemas.problems(400, 404, 409, 412, 413, 415, 422, 428) },
       },
     },
     async (request, reply) => {
@@ -121,7 +123,7 @@ export async function imageChangeRoutes(app: FastifyInstance, { world }: NativeO
         params: ProductParams,
         headers: IfMatch,
         body: MainImage,
-        response: { 200: schemas.ImageList, ...schemas.problems(400, 404, 412) },
+        response: { 200: schemas.ImageList, ...schemas.problems(400, 404, 409, 412, 413, 415) },
       },
     },
     async (request, reply) => {

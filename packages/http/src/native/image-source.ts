@@ -38,7 +38,9 @@ export async function readSource(world: IntakeWorld, caller: Caller, request: Fa
       stageUpload(world, tenantId, bytes, { contentType: declaredType, fileName, typeMustMatch: declaredType !== null }, signal),
   })
   try {
-    const { file, file_id: fileId, ...fields } = { ...(request.query as object), ...body.fields } as Record<string, unknown>
+    const { file, file_id: givenId, ...fields } = { ...(request.query as object), ...body.fields } as Record<string, unknown>
+    // As with every other field, null is the same as nothing.
+    const fileId = givenId ?? undefined
     if (body.staged && fileId !== undefined)
       throw new SluiceError('source_ambiguous', 'Give the file itself or a file_id, not both.')
     if (body.staged) return declareStaged(world, body.staged, file, fields)
@@ -66,6 +68,10 @@ function declareStaged(world: IntakeWorld, staged: StagedUpload, file: unknown, 
 }
 
 function readFileMember(file: unknown): { contentType: string | null; fileName: string | null } {
+  if (typeof file !== 'object')
+    throw new SluiceError('request_invalid', 'file cannot stand in the address: the body is the file.', {
+      details: { field: 'file' },
+    })
   const { media_type: contentType = null, name: fileName = null, base64: _content, ...rest } = file as Record<string, unknown>
   const [unknown] = Object.keys(rest)
   if (unknown !== undefined) throw new SluiceError('request_invalid', `file.${unknown} is not a field of this request.`)

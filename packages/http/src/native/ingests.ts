@@ -7,6 +7,7 @@ import {
   type IngestId,
   INGEST_STATES,
   isUuid,
+  type ProductRef,
   SluiceError,
   watchIngest,
 } from '@sluice/core'
@@ -87,7 +88,7 @@ export async function ingestRoutes(app: FastifyInstance, { world, closing }: Nat
         tags: ['Ingests'],
         summary: 'Try a failed ingest again',
         params: IngestParams,
-        response: { 202: schemas.Ingest, ...schemas.problems(404, 409) },
+        response: { 202: schemas.Ingest, ...schemas.problems(400, 404, 409, 413, 415) },
       },
     },
     async (request: IngestRequest, reply) => {
@@ -106,7 +107,10 @@ export async function ingestRoutes(app: FastifyInstance, { world, closing }: Nat
         description:
           'Server-sent events: one `ingest` event with the ingest and its timeline for each change; the stream closes after the last.',
         params: IngestParams,
-        produces: ['text/event-stream'],
+        response: {
+          200: { description: 'Events', content: { 'text/event-stream': { schema: Type.Unknown() } } },
+          ...schemas.problems(404),
+        },
       },
     },
     async (request: IngestRequest, reply) => {
@@ -165,11 +169,32 @@ function filterOf({
 }): IngestFilter {
   return {
     ...(state && { states: state }),
-    ...(product !== undefined && { product: productRef(product) }),
-    ...(from !== undefined && { createdFrom: new Date(from) }),
-    ...(to !== undefined && { createdTo: new Date(to) }),
+    ...(product !== undefined && { product: productFilter(product) }),
+    ...(from !== undefined && { createdFrom: instant('from', from) }),
+    ...(to !== undefined && { createdTo: instant('to', to) }),
     ...(q !== undefined && q !== '' && { text: q }),
   }
+}
+
+/** A product that nobody has is a filter that finds nothing; text that can name no product is a mistake. */
+function productFilter(text: string): ProductRef {
+  try {
+    return productRef(text)
+  } catch (cause) {
+    throw fieldInvalid('product', 'must be a UUID, an integer id, or sku:<sku>', cause)
+  }
+}
+
+/** RFC 3339 has leap seconds, which `Date` does not know, and offsets that lead out of the years that PostgreSQL and ISO 8601 share. */
+function instant(field: string, text: string): Date {
+  const date = new Date(text)
+  const year = date.getUTCFullYear()
+  if (year >= 1 && year <= 9999) return date
+  throw fieldInvalid(field, 'must be a time in the years 1 to 9999, without a leap second')
+}
+
+function fieldInvalid(field: string, message: string, cause?: unknown): SluiceError {
+  return new SluiceError('request_invalid', `${field} ${message}.`, { details: { errors: [{ field, message }] }, cause })
 }
 
 /** The same query, from where this page ended. */

@@ -1,10 +1,5 @@
 import { type Limits, MAIN_ROLE, type Placement, type Policy, SluiceError } from '@sluice/core'
-
-/** What was wrong with one field. */
-interface FieldError {
-  readonly field: string
-  readonly message: string
-}
+import type { FieldError } from '../validation.ts'
 
 type Rules = { readonly policy: Policy; readonly limits: Limits }
 
@@ -30,10 +25,25 @@ export function readPlacement(fields: Readonly<Record<string, unknown>>, rules: 
     main: readBoolean(fields['main'], 'main', report),
     excluded: readBoolean(fields['excluded'], 'excluded', report) ?? false,
   }
+  if (contradicts(placement)) report('main', CONTRADICTION)
   const [first] = errors
   if (first) throw new SluiceError('request_invalid', `${first.field} ${first.message}.`, { details: { errors } })
   checkRoles(placement.roles, policy)
   return placement.roles.includes(MAIN_ROLE) ? { ...placement, main: true } : placement
+}
+
+const CONTRADICTION = `must not be false where roles has ${MAIN_ROLE}, which is the same thing`
+
+function contradicts({ roles, main }: { readonly roles?: readonly string[]; readonly main?: boolean | null }): boolean {
+  return main === false && (roles ?? []).includes(MAIN_ROLE)
+}
+
+/** Throws `request_invalid` when an image is said to be the main one and not to be it. */
+export function checkMain(change: { readonly roles?: readonly string[]; readonly main?: boolean }): void {
+  if (!contradicts(change)) return
+  throw new SluiceError('request_invalid', `main ${CONTRADICTION}.`, {
+    details: { errors: [{ field: 'main', message: CONTRADICTION }] },
+  })
 }
 
 /** Throws `role_unknown`. */
@@ -53,6 +63,7 @@ function readText(value: unknown, field: string, lengthMax: number, report: Repo
   if (typeof value !== 'string') report(field, 'must be a text, given once')
   else if (value.includes('\0')) report(field, 'must not contain the NUL character')
   else if (value.length > lengthMax) report(field, `must not be longer than ${lengthMax} characters`)
+  else if (field === 'label' && !value.isWellFormed()) report(field, 'must not contain half of a surrogate pair')
   else return value.toWellFormed()
   return null
 }

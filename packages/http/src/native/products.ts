@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { isUuid, type ProductId, type ProductRef, SluiceError } from '@sluice/core'
 import { Type, type Static } from 'typebox'
 import { callerOf } from '../authenticate.ts'
+import { SKU, TEXT } from '../validation.ts'
 import type { NativeOptions } from './index.ts'
 import * as schemas from './schemas.ts'
 import { productPath, productView } from './views.ts'
@@ -22,9 +23,8 @@ export async function productRoutes(app: FastifyInstance, { world }: NativeOptio
   const { database, limits, newId } = world
   const NewProduct = Type.Object(
     {
-      // No control characters: a SKU appears in addresses, headers and logs.
-      sku: Type.String({ minLength: 1, maxLength: limits.skuLengthMax, pattern: '^[^\\u0000-\\u001f\\u007f]+$' }),
-      title: Type.Optional(Type.String({ maxLength: limits.titleLengthMax, pattern: '^[^\\u0000]*$' })),
+      sku: Type.String({ minLength: 1, maxLength: limits.skuLengthMax, pattern: SKU }),
+      title: Type.Optional(schemas.nullable(Type.String({ maxLength: limits.titleLengthMax, pattern: TEXT }))),
     },
     { additionalProperties: false },
   )
@@ -37,7 +37,7 @@ export async function productRoutes(app: FastifyInstance, { world }: NativeOptio
         tags: ['Products'],
         summary: 'Create a product',
         body: NewProduct,
-        response: { 201: schemas.Product, ...schemas.problems(400, 409) },
+        response: { 201: schemas.Product, ...schemas.problems(400, 409, 413, 415) },
       },
     },
     async (request, reply) => {

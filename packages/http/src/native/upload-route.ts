@@ -37,7 +37,7 @@ const description = [
 ].join('\n\n')
 
 const Headers = Type.Object({
-  'idempotency-key': Type.Optional(Type.String()),
+  'idempotency-key': Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]+$' })),
   prefer: Type.Optional(Type.String({ examples: ['wait=10'] })),
 })
 
