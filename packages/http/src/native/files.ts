@@ -66,6 +66,7 @@ export async function fileRoutes(app: FastifyInstance, options: NativeOptions): 
   await app.register(uploadRoute, {
     url: '/files',
     limits,
+    hasPlace: false,
     schema: { tags: ['Files'], summary: 'Upload a file without a product', response: { 201: schemas.File, 202: schemas.Ingest } },
     handler: async (request, reply) => takeUpload(options, request, reply, null),
   })

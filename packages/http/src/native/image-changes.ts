@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ImageChange } from '@sluice/core'
 import { Type, type Static } from 'typebox'
 import { callerOf } from '../authenticate.ts'
-import { TEXT } from '../validation.ts'
+import { TEXT, WELL_FORMED } from '../validation.ts'
 import { imageId, ImageParams, sendImage, sendImages } from './image-answers.ts'
 import { expectedVersion, requiredVersion, versionTag } from './if-match.ts'
 import type { NativeOptions } from './index.ts'
@@ -25,7 +25,7 @@ export async function imageChangeRoutes(app: FastifyInstance, { world }: NativeO
 
   const Change = Type.Object(
     {
-      label: Type.Optional(Type.String({ maxLength: limits.labelLengthMax, pattern: TEXT })),
+      label: Type.Optional(Type.String({ maxLength: limits.labelLengthMax, pattern: TEXT, format: WELL_FORMED })),
       excluded: Type.Optional(Type.Boolean()),
       position: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.imagesPerProductMax })),
       roles: Type.Optional(Type.Array(Type.String(), { maxItems: limits.rolesMax, uniqueItems: true })),

@@ -18,6 +18,7 @@ export async function imageRoutes(app: FastifyInstance, options: NativeOptions):
   await app.register(uploadRoute, {
     url: '/products/:ref/images',
     limits,
+    hasPlace: true,
     schema: {
       tags: ['Images'],
       summary: 'Add an image to a product',

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { isUuid, type ProductId, type ProductRef, SluiceError } from '@sluice/core'
 import { Type, type Static } from 'typebox'
 import { callerOf } from '../authenticate.ts'
-import { SKU, TEXT } from '../validation.ts'
+import { SKU, TEXT, WELL_FORMED } from '../validation.ts'
 import type { NativeOptions } from './index.ts'
 import * as schemas from './schemas.ts'
 import { productPath, productView } from './views.ts'
@@ -23,8 +23,10 @@ export async function productRoutes(app: FastifyInstance, { world }: NativeOptio
   const { database, limits, newId } = world
   const NewProduct = Type.Object(
     {
-      sku: Type.String({ minLength: 1, maxLength: limits.skuLengthMax, pattern: SKU }),
-      title: Type.Optional(schemas.nullable(Type.String({ maxLength: limits.titleLengthMax, pattern: TEXT }))),
+      sku: Type.String({ minLength: 1, maxLength: limits.skuLengthMax, pattern: SKU, format: WELL_FORMED }),
+      title: Type.Optional(
+        schemas.nullable(Type.String({ maxLength: limits.titleLengthMax, pattern: TEXT, format: WELL_FORMED })),
+      ),
     },
     { additionalProperties: false },
   )

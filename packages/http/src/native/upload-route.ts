@@ -6,6 +6,8 @@ import { problems } from './schemas.ts'
 export interface UploadRoute {
   readonly url: string
   readonly limits: Limits
+  /** Whether the image goes to a product, and has a place there. */
+  readonly hasPlace: boolean
   readonly schema: FastifySchema
   readonly handler: RouteHandlerMethod
 }
@@ -14,7 +16,7 @@ export interface UploadRoute {
  * A POST whose body the handler reads itself, as a stream: Fastify parses nothing here and holds nothing. The schema of the
  * body is there for readers of the OpenAPI document.
  */
-export async function uploadRoute(app: FastifyInstance, { url, limits, schema, handler }: UploadRoute): Promise<void> {
+export async function uploadRoute(app: FastifyInstance, { url, limits, hasPlace, schema, handler }: UploadRoute): Promise<void> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.post(
@@ -24,7 +26,13 @@ export async function uploadRoute(app: FastifyInstance, { url, limits, schema, h
       // The stream is limited while it is read, with and without a Content-Length.
       bodyLimit: Number.MAX_SAFE_INTEGER,
       validatorCompiler: () => () => true,
-      schema: { description, headers: Headers, body: bodies(limits), ...schema, response: withProblems(schema.response) },
+      schema: {
+        description,
+        headers: Headers,
+        body: bodies(limits, hasPlace),
+        ...schema,
+        response: withProblems(schema.response),
+      },
     },
     handler,
   )
@@ -45,8 +53,8 @@ function withProblems(response: unknown): object {
   return { ...(response as object), ...problems(400, 404, 408, 409, 413, 415, 422, 507) }
 }
 
-function bodies(limits: Limits) {
-  const fields = {
+function bodies(limits: Limits, hasPlace: boolean) {
+  const place = {
     name: Type.Optional(Type.String({ description: 'Default `image`; a name that is taken gets a number: `image_2`.' })),
     label: Type.Optional(Type.String({ maxLength: limits.labelLengthMax })),
     position: Type.Optional(Type.Integer({ minimum: 1, description: 'Default: the end.' })),
@@ -54,6 +62,7 @@ function bodies(limits: Limits) {
     main: Type.Optional(Type.Boolean({ description: 'Default: only if the product has no main image.' })),
     excluded: Type.Optional(Type.Boolean()),
   }
+  const fields = hasPlace ? place : {}
   const binary = Type.String({ contentMediaType: 'application/octet-stream', maxLength: limits.fileBytesMax })
   const base64 = Type.Object({
     base64: Type.String({ contentEncoding: 'base64' }),
@@ -65,8 +74,8 @@ function bodies(limits: Limits) {
       'multipart/form-data': { schema: Type.Object({ file: binary, ...fields }) },
       'application/json': {
         schema: Type.Union([
-          Type.Object({ file: base64, ...fields }),
-          Type.Object({ file_id: Type.String({ format: 'uuid' }), ...fields }),
+          Type.Object({ file: base64, ...fields }, { additionalProperties: false }),
+          Type.Object({ file_id: Type.String({ format: 'uuid' }), ...fields }, { additionalProperties: false }),
         ]),
       },
       'image/*': { schema: binary },
