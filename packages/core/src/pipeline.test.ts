@@ -32,10 +32,10 @@ interface Scene {
   readonly caller: Caller
   readonly product: Product
   /** Stages and accepts an image of this subject, as the intake does. */
-  accept(subject?: string): Promise<Ingest>
+  readonly accept: (subject?: string) => Promise<Ingest>
   /** Runs one job of the ingest, as a worker does; `epoch` 0 is its first. */
-  work(ingest: Ingest, epoch?: number, signal?: AbortSignal): Promise<JobOutcome>
-  find(ingest: Ingest): Promise<Ingest | null>
+  readonly work: (ingest: Ingest, epoch?: number, signal?: AbortSignal) => Promise<JobOutcome>
+  readonly find: (ingest: Ingest) => Promise<Ingest | null>
 }
 
 async function scene(parts: WorldParts = {}): Promise<Scene> {
@@ -199,7 +199,7 @@ describe('what was promised', () => {
     const remove: typeof database.outbox.remove = (ids) => (deaths-- > 0 ? outage() : database.outbox.remove(ids))
     const { world, accept } = await scene({ database: { ...database, outbox: { ...database.outbox, remove } } })
     await accept()
-    await expect(relayOutbox(world)).rejects.toThrow()
+    await expect(relayOutbox(world)).rejects.toMatchObject({ code: 'service_unavailable' })
     expect(await world.queue.counts()).toMatchObject({ waiting: 1 })
     expect((await world.database.ingests.census()).outbox).toBe(1)
   })
@@ -207,7 +207,7 @@ describe('what was promised', () => {
   test('stays in the outbox while the queue is away', async () => {
     const { world, accept } = await scene({ queue: { ...memoryQueue(), add: outage } })
     await accept()
-    await expect(relayOutbox(world)).rejects.toThrow()
+    await expect(relayOutbox(world)).rejects.toMatchObject({ code: 'service_unavailable' })
     expect((await world.database.ingests.census()).outbox).toBe(1)
   })
 

@@ -1,8 +1,7 @@
 import type { Digest, LocalCopy } from '@sluice/core'
 import { SluiceError } from '@sluice/core'
 import { createHash, randomUUID } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
-import { lstat, mkdir, readdir, rm } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -56,7 +55,9 @@ export class Scratch {
     try {
       // Systems clear away what lies unused among their temporary files.
       await this.#make()
-      await pipeline(tally.over(bytes), createWriteStream(path, { flags: 'wx', highWaterMark: CHUNK_BYTES }))
+      // A stream that opens its file by itself may do so after it has failed, and so after the removal below.
+      const file = await open(path, 'wx')
+      await pipeline(tally.over(bytes), file.createWriteStream({ highWaterMark: CHUNK_BYTES }))
     } catch (error) {
       await remove()
       throw error

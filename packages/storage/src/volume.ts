@@ -1,6 +1,6 @@
 import type { LocalCopy } from '@sluice/core'
 import { SluiceError } from '@sluice/core'
-import { constants, createWriteStream } from 'node:fs'
+import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { access, copyFile, link, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
@@ -38,8 +38,10 @@ export class Volume {
     const inflow = new Inflow(bytes, signal)
     const partial = this.#scratch.newPath()
     try {
+      // A stream that opens its file by itself may do so after it has failed, and so after the removal below.
+      const file = await open(partial, 'wx')
       // `flush` is an fsync before the file is closed.
-      await pipeline(inflow, createWriteStream(partial, { flags: 'wx', flush: true, highWaterMark: CHUNK_BYTES }))
+      await pipeline(inflow, file.createWriteStream({ flush: true, highWaterMark: CHUNK_BYTES }))
       signal.throwIfAborted()
       await settle(partial, path)
     } catch (error) {
