@@ -1,6 +1,6 @@
 /** The intake's half of the story: bytes are staged while they arrive, then the promise is recorded, then it is answered. */
 import { createHash } from 'node:crypto'
-import { isOutage, SluiceError } from './errors.ts'
+import { isRefusal, SluiceError } from './errors.ts'
 import { ACCEPTED_TYPES, essenceOf, isMediaType, type MediaType } from './file.ts'
 import type { Digest, FileId, IngestId, TenantId } from './ids.ts'
 import type { Ingest, Source } from './ingest.ts'
@@ -73,8 +73,8 @@ export interface IngestRequest {
 }
 
 /**
- * Records the promise. When the database's answer is lost the ingest is looked up; staged bytes are discarded only
- * when it is certain that no ingest holds them.
+ * Records the promise. Whatever the database throws but a refusal may have come after its commit: the ingest is looked up, and
+ * staged bytes are discarded only when it is certain that no ingest holds them.
  */
 export async function acceptIngest(world: IntakeWorld, caller: Caller, request: IngestRequest): Promise<Ingest> {
   const { from, ...rest } = request
@@ -84,12 +84,12 @@ export async function acceptIngest(world: IntakeWorld, caller: Caller, request: 
     world.observer.observe({ kind: 'ingest.accepted', ingestId: ingest.id, bytes: source.kind === 'staged' ? source.bytes : 0 })
     return ingest
   } catch (error) {
-    if (isOutage(error)) {
-      const recorded = await world.database.ingests.find(caller.tenantId, request.id).catch(() => null)
-      if (recorded) return recorded
-    } else if (typeof from !== 'string') {
-      await from.discard()
+    if (isRefusal(error)) {
+      if (typeof from !== 'string') await from.discard()
+      throw error
     }
+    const recorded = await world.database.ingests.find(caller.tenantId, request.id).catch(() => null)
+    if (recorded) return recorded
     throw error
   }
 }

@@ -94,6 +94,11 @@ export interface Problem {
   readonly details?: ErrorDetails
 }
 
+/** True when the request or its bytes are at fault: it is answered as it is, and nothing was written. */
+export function isRefusal(error: unknown): error is SluiceError {
+  return SluiceError.is(error) && error.status < 500
+}
+
 /** True when waiting may help: a store, queue or database that cannot be reached, or that is full. */
 export function isOutage(error: unknown): boolean {
   return SluiceError.is(error, 'service_unavailable') || SluiceError.is(error, 'storage_full')

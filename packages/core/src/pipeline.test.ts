@@ -179,6 +179,21 @@ describe('an image that is at fault', () => {
     expect(await find(ingest)).toMatchObject({ state: 'failed', problem: { code: 'attempts_exhausted' } })
   })
 
+  test('keeps its bytes for a replay when a run that comes too late finds it at fault', async () => {
+    const database = memoryDatabase()
+    const problem = { code: 'attempts_exhausted', detail: 'Given up.' } as const
+    const inspect = async () => {
+      await database.ingests.end(late.id, 'failed', problem, [])
+      throw new SluiceError('image_corrupt')
+    }
+    const { world, accept, work, find } = await scene({ database, decoder: { ...scriptedDecoder(), inspect } })
+    const late = await accept()
+    expect(await work(late)).toMatchObject({ kind: 'done', note: expect.stringContaining('another run') })
+    expect(await find(late)).toMatchObject({ state: 'failed', problem })
+    expect(await staged(world)).toHaveLength(1)
+    expect(world.observed.filter(({ kind }) => kind === 'ingest.ended')).toEqual([])
+  })
+
   test('whose staged bytes were damaged is never committed', async () => {
     const objects = memoryObjects()
     const damaging: typeof objects.checkOut = async (...args) => {

@@ -1,4 +1,4 @@
-import { isOutage, type Problem, SluiceError } from './errors.ts'
+import { isOutage, isRefusal, type Problem, SluiceError } from './errors.ts'
 import type { Facts, File } from './file.ts'
 import { type Ingest, isTerminal, type IngestState, type TimelineEntry } from './ingest.ts'
 import type { IngestJob, Inspection, JobOutcome, LocalCopy, World } from './ports.ts'
@@ -104,7 +104,7 @@ async function noted(run: Run, ingest: Ingest, step: string, act: () => Promise<
     note(outcome.kind, outcome.kind === 'done' ? (outcome.note ?? null) : outcome.because)
     return outcome
   } catch (error) {
-    note(isFaultOfTheRequest(error) ? 'rejected' : 'retried', problemOf(error).detail)
+    note(isRefusal(error) ? 'rejected' : 'retried', problemOf(error).detail)
     throw error
   }
 }
@@ -112,18 +112,13 @@ async function noted(run: Run, ingest: Ingest, step: string, act: () => Promise<
 /** Decides what an error means for the ingest. Only the first case is an end by the image's own fault. */
 async function settle(run: Run, ingest: Ingest, error: unknown): Promise<JobOutcome> {
   const { world, timeline } = run
-  const { ingests } = world.database
-  if (isFaultOfTheRequest(error)) {
-    const problem = problemOf(error)
-    await ingests.end(ingest.id, 'rejected', problem, timeline)
-    return finish(run, ingest, 'rejected', problem)
-  }
+  if (isRefusal(error)) return end(run, ingest, 'rejected', problemOf(error))
   const interrupted = run.stopping.aborted
   if (!interrupted && !isOutage(error) && ingest.attempts >= world.limits.attemptsMax) return giveUp(run, ingest, error)
 
   const forgiveAttempt = interrupted || isOutage(error)
   const waitMs = interrupted ? 0 : isOutage(error) ? outageWaitMs(world) : retryWaitMs(world, ingest.attempts)
-  await ingests.release(ingest.id, { forgiveAttempt, problem: problemOf(error), timeline })
+  await world.database.ingests.release(ingest.id, { forgiveAttempt, problem: problemOf(error), timeline })
   return postpone(run, waitMs, error)
 }
 
@@ -133,8 +128,19 @@ async function giveUp(run: Run, ingest: Ingest, error: unknown): Promise<JobOutc
     code: 'attempts_exhausted',
     detail: `Given up after ${run.world.limits.attemptsMax} attempts. ${last}`,
   }
-  await run.world.database.ingests.end(ingest.id, 'failed', problem, run.timeline)
-  return finish(run, ingest, 'failed', problem, error)
+  return end(run, ingest, 'failed', problem, error)
+}
+
+/** Of two runs of one ingest only the first may say how it ended, and with that whether its bytes are still needed. */
+async function end(
+  run: Run,
+  ingest: Ingest,
+  state: 'rejected' | 'failed',
+  problem: Problem,
+  cause?: unknown,
+): Promise<JobOutcome> {
+  const isOurs = await run.world.database.ingests.end(ingest.id, state, problem, run.timeline)
+  return isOurs ? finish(run, ingest, state, problem, cause) : { kind: 'done', note: 'nothing to do: another run has ended it' }
 }
 
 /** The ingest is over: its staged bytes are not needed any more, unless it may be replayed. */
@@ -157,10 +163,6 @@ async function finish(
 function postpone(run: Run, waitMs: number, cause: unknown): JobOutcome {
   run.world.observer.observe({ kind: 'ingest.postponed', ingestId: run.job.ingestId, waitMs, cause })
   return { kind: 'again', waitMs, note: problemOf(cause).detail }
-}
-
-function isFaultOfTheRequest(error: unknown): error is SluiceError {
-  return SluiceError.is(error) && error.status < 500
 }
 
 /** What may be told of an error. The text of one that is not ours stays in the log. */
