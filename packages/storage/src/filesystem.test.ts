@@ -40,27 +40,6 @@ describe('files of the filesystem objects', () => {
     expect(await readdir(join(root, 'staged'))).toEqual(['staged'])
   })
 
-  it('are not there either when the uploader was refused before its first byte was written', async () => {
-    const root = join(dir, 'refused')
-    await using objects = await openFilesystemObjects({ dir: root })
-    const refused = async function* (turns: number): AsyncGenerator<Uint8Array> {
-      for (let turn = 0; turn < turns; turn += 1) await new Promise(setImmediate)
-      throw new Error('refused')
-    }
-    // A thousand at once: whether a file is made before or after its stream fails is a race.
-    const stagings = Array.from({ length: 1_000 }, (_, n) => objects.stage(`refused-${n}`, refused(n % 8), CALM))
-    expect((await Promise.allSettled(stagings)).every(({ status }) => status === 'rejected')).toBe(true)
-    // What an opening that came too late would have made is there by the time that a later one has been written.
-    await objects.stage(
-      'later',
-      (async function* () {
-        yield randomBytes(MIB)
-      })(),
-      CALM,
-    )
-    expect(await readdir(join(root, 'partial'))).toEqual([])
-  })
-
   it('are seen by every process that opened the directory', async () => {
     await using one = await openFilesystemObjects({ dir: join(dir, 'shared') })
     await using other = await openFilesystemObjects({ dir: join(dir, 'shared') })
