@@ -7,6 +7,8 @@ import { inspectImage } from './inspect-image.ts'
 /** libvips works off this thread, so the watch runs while an image is decoded. */
 const MEMORY_LOOK_MS = 20
 
+// Ctrl-C and a supervisor may signal all processes of a service at once: what has begun may be finished, and the parent ends us.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined)
 process.on('message', (task: Task) => void answer(task))
 process.on('disconnect', endAtOnce)
 say({ kind: 'ready' })

@@ -1,4 +1,6 @@
+import { fork } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -6,7 +8,7 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { type Decoder, DEFAULT_LIMITS, type Inspection, type Limits, MEDIA_TYPES } from '@sluice/core'
 import sharp from 'sharp'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { openDecoder } from './decoder.ts'
 import { drawSample } from './draw-sample.ts'
 
@@ -241,6 +243,20 @@ describe('what is refused', () => {
     await expect(decoder.inspect(join(folder, 'missing'), AbortSignal.timeout(20_000))).rejects.not.toHaveProperty('code')
   })
 })
+
+test.each(['SIGINT', 'SIGTERM'] as const)(
+  'a %s that is meant for the service leaves its decoders to their work',
+  async (signal) => {
+    const child = fork(new URL('decode-child.ts', import.meta.url), { serialization: 'advanced' })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    await once(child, 'message')
+    child.kill(signal)
+    const path = await fileOf(await drawSample({ width: 200, height: 150, format: 'png', seed: 11 }))
+    child.send({ path, limits: DEFAULT_LIMITS })
+    const [answer] = await Promise.race([once(child, 'message'), once(child, 'exit')])
+    expect(answer).toMatchObject({ kind: 'result', result: { width: 200 } })
+  },
+)
 
 async function wholeOf(kind: (typeof FORMATS)[number] | 'progressive' | 'interlaced'): Promise<Buffer> {
   if (kind === 'progressive') {
