@@ -353,7 +353,8 @@ export interface Decoder {
   sniff(head: Uint8Array): Promise<string | null>
   /**
    * Decodes every frame once, in a process of its own, under the limits. Throws `media_type_unsupported`, `image_corrupt`,
-   * `image_truncated`, `image_pixels_exceeded`, `image_frames_exceeded`, `image_too_costly` for the image's faults.
+   * `image_truncated`, `image_pixels_exceeded`, `image_frames_exceeded`, `image_too_costly` for the image's faults, and
+   * `service_unavailable` when the signal is aborted before its turn has come.
    */
   inspect(path: string, signal: AbortSignal): Promise<Inspection>
 }

@@ -1,4 +1,4 @@
-import type { Limits } from '@sluice/core'
+import { type Limits, SluiceError } from '@sluice/core'
 import { type DecoderProcess, startProcess } from './decoder-process.ts'
 
 export interface PoolOptions {
@@ -9,7 +9,10 @@ export interface PoolOptions {
 }
 
 export interface Pool<Result> extends AsyncDisposable {
-  /** Waits in line for a process. Callers bound the length of the line by how many of them there are. */
+  /**
+   * Waits in line for a process; `service_unavailable` when the signal comes first, since that is no fault of the image. Callers
+   * bound the length of the line by how many of them there are.
+   */
   run(path: string, signal: AbortSignal): Promise<Result>
 }
 
@@ -39,7 +42,7 @@ export function openPool<Result>({ entry, processes, limits }: PoolOptions): Poo
     const onAbort = () => {
       const index = line.indexOf(waiting)
       if (index >= 0) line.splice(index, 1)
-      place.reject(signal.reason)
+      place.reject(new SluiceError('service_unavailable', 'No decoder was free', { cause: signal.reason }))
     }
     line.push(waiting)
     signal.addEventListener('abort', onAbort, { once: true })
