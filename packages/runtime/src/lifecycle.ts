@@ -37,10 +37,15 @@ export async function runUntilSignal(
   } catch (error) {
     // Opening that was interrupted has nothing to report.
     if (stopping.signal.aborted && isAbort(error)) return
-    say(sentenceOf(error))
-    process.exitCode = 1
+    fail(error)
     leaveAfter(graceMs)
   }
+}
+
+/** Tells why, and lets the process end with exit code 1. */
+export function fail(error: unknown): void {
+  say(sentenceOf(error))
+  process.exitCode = 1
 }
 
 function onSignals(stop: () => void): Disposable {

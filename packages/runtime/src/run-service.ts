@@ -1,8 +1,7 @@
-import { DEFAULT_LIMITS } from '@sluice/core'
 import type { Config } from './config.ts'
 import type { LogLevel } from './config-variables.ts'
 import { loadConfig } from './env.ts'
-import { type Running, runUntilSignal } from './lifecycle.ts'
+import { fail, type Running, runUntilSignal } from './lifecycle.ts'
 import { createObserver, type Observability } from './observer.ts'
 
 /** After the work that may finish, the time to close what is open. */
@@ -13,11 +12,12 @@ export async function runService(
   open: (config: Config, observability: Observability) => Promise<Running>,
   defaultLogLevel: LogLevel = 'info',
 ): Promise<void> {
-  await runUntilSignal(
-    async () => {
-      const config = loadConfig()
-      return open(config, createObserver({ level: config.logLevel ?? defaultLogLevel }))
-    },
-    { graceMs: DEFAULT_LIMITS.shutdownMsMax + CLOSE_MS },
-  )
+  let config: Config
+  try {
+    config = loadConfig()
+  } catch (error) {
+    return fail(error)
+  }
+  const observability = createObserver({ level: config.logLevel ?? defaultLogLevel })
+  await runUntilSignal(() => open(config, observability), { graceMs: config.limits.shutdownMsMax + CLOSE_MS })
 }
