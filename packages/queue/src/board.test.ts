@@ -1,7 +1,7 @@
 import { ingestJobs } from '@sluice/core/testing'
 import fastify, { type FastifyInstance } from 'fastify'
 import { describe, expect, inject, test, vi } from 'vitest'
-import { openBoard } from './board.ts'
+import { jobPath, openBoard } from './board.ts'
 import type { QueueConnection } from './connection.ts'
 import { openQueue } from './open-queue.ts'
 import { newNamespace, openTestDatabase } from './testing/places.ts'
@@ -58,6 +58,8 @@ function boardTests(withConnection: (use: (connection: QueueConnection) => Promi
           },
         ],
       })
+      expect(jobPath('/queues', job!)).toBe(`/queues/queue/ingest/${job!.ingestId}-1`)
+      expect((await app.inject({ url: jobPath('/queues', job!) })).body).toContain('<title>Sluice')
       expect(await getJson(app, '/queues/api/redis/stats')).toMatchObject({ backend: connection.kind })
     }))
 

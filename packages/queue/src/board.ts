@@ -1,13 +1,13 @@
 import { createBullBoard } from '@bull-board/api'
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { FastifyAdapter } from '@bull-board/fastify'
-import { type IngestId, SluiceError } from '@sluice/core'
+import { type IngestId, type IngestJob, SluiceError } from '@sluice/core'
 import { Queue } from 'bullmq'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { OnError, Producer } from './backend.ts'
 import { openBackend, type QueueConnection } from './connection.ts'
 import { keepProducer } from './producer.ts'
-import { parseIngestJob, QUEUES } from './queues.ts'
+import { jobId, parseIngestJob, QUEUES } from './queues.ts'
 import { TIMING } from './timing.ts'
 
 export interface BoardOptions {
@@ -44,6 +44,11 @@ export function openBoard(options: BoardOptions): FastifyPluginAsync {
     app.addHook('onClose', () => producer.close())
     await app.register(adapter.registerPlugin(), { prefix: basePath })
   }
+}
+
+/** The board's page of one job. */
+export function jobPath(basePath: string, job: IngestJob): string {
+  return `${basePath}/queue/ingest/${jobId(job)}`
 }
 
 const UI = { boardTitle: 'Sluice', hideDocsLink: true, sortQueues: true } as const

@@ -30,7 +30,7 @@ export const QUEUES = {
 export type QueueName = keyof typeof QUEUES
 
 /** Unique per time that an ingest was queued: BullMQ ignores an id that it still keeps, completed or failed. */
-function jobId(job: IngestJob): string {
+export function jobId(job: IngestJob): string {
   return `${job.ingestId}-${job.epoch}`
 }
 

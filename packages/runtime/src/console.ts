@@ -1,12 +1,9 @@
-import { buildConsole } from '@sluice/http'
+import { BOARD_PATH, buildConsole } from '@sluice/http'
 import type { IngestQueue } from '@sluice/queue'
-import { openBoard } from '@sluice/queue/board'
+import { jobPath, openBoard } from '@sluice/queue/board'
 import { listen } from './listen.ts'
 import { opsOf } from './ops.ts'
 import { type Parts, queueConnection } from './world.ts'
-
-/** Where the console mounts Bull Board. */
-const BOARD_PATH = '/queues'
 
 /** The operators' side: Bull Board, ingests and their timelines, health and metrics, behind a login. */
 export async function openConsole(parts: Parts, queue: IngestQueue): Promise<AsyncDisposable & { readonly url: string }> {
@@ -21,6 +18,7 @@ export async function openConsole(parts: Parts, queue: IngestQueue): Promise<Asy
     ...opsOf(parts, { queue: () => queue.ping() }),
     database,
     board,
+    jobPath: (job) => jobPath(BOARD_PATH, job),
     logger: observability.logger,
     limits: config.limits,
   })

@@ -2,6 +2,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '@sluice/core'
 import { type Content, type Html, html } from './html.ts'
 
+/** Where the board is to stand, and where the navigation leads. */
+export const BOARD_PATH = '/queues'
+
 export interface Page {
   readonly title: string
   readonly content: Content
@@ -43,7 +46,7 @@ function layout({ title, content, refreshSeconds }: Page, caller: Caller | null)
 function navigation({ name }: Caller): Html {
   return html`<nav>
       <a href="/">Ingests</a>
-      <a href="/queues/">Queues</a>
+      <a href="${BOARD_PATH}/">Queues</a>
       <a href="/metrics">Metrics</a>
     </nav>
     <form class="who" method="post" action="/logout">

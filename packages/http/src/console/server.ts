@@ -15,7 +15,7 @@ import { styleRoutes } from './style.ts'
 
 export interface ConsoleOptions extends Pick<OpsOptions, 'metrics' | 'checks'> {
   readonly database: Database
-  /** Bull Board, which mounts itself at `BOARD_PATH`. */
+  /** Bull Board, which mounts itself at `BOARD_PATH` of the layout. */
   readonly board: FastifyPluginAsync
   /** Where the board shows a job. */
   readonly jobPath?: (job: IngestJob) => string
@@ -24,9 +24,6 @@ export interface ConsoleOptions extends Pick<OpsOptions, 'metrics' | 'checks'> {
   readonly logger: FastifyBaseLogger
   readonly limits?: Limits
 }
-
-/** Where the board is to stand, and where the navigation leads. */
-export const BOARD_PATH = '/queues'
 
 /** What operators see, for the tenant of the admin who looks: ingests, the queue, metrics. Not for the public network. */
 export async function buildConsole(options: ConsoleOptions): Promise<FastifyInstance> {
