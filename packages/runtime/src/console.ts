@@ -1,7 +1,7 @@
 import { BOARD_PATH, buildConsole } from '@sluice/http'
 import type { IngestQueue } from '@sluice/queue'
 import { jobPath, openBoard } from '@sluice/queue/board'
-import { listen } from './listen.ts'
+import { closeWithin, listen } from './listen.ts'
 import { opsOf } from './ops.ts'
 import { type Parts, queueConnection } from './world.ts'
 
@@ -23,5 +23,5 @@ export async function openConsole(parts: Parts, queue: IngestQueue): Promise<Asy
     limits: config.limits,
   })
   const url = await listen(app, config.console, 'SLUICE_CONSOLE_PORT')
-  return { url, [Symbol.asyncDispose]: () => app.close() }
+  return { url, [Symbol.asyncDispose]: () => closeWithin(app) }
 }

@@ -2,11 +2,17 @@ import type { FastifyInstance } from 'fastify'
 import type { Listen } from './config.ts'
 import { listenFailed } from './lifecycle-listen.ts'
 
+/** For pages, probes and figures. */
+const SHORT_GRACE_MS = 2_000
+
 /** Lets requests that are being answered finish, for so long; then cuts them off. Their clients will ask again. */
-export async function closeWithin(app: FastifyInstance, graceMs: number): Promise<void> {
+export async function closeWithin(app: FastifyInstance, graceMs = SHORT_GRACE_MS): Promise<void> {
   const cut = setTimeout(() => app.server.closeAllConnections(), graceMs)
-  await app.close()
-  clearTimeout(cut)
+  try {
+    await app.close()
+  } finally {
+    clearTimeout(cut)
+  }
 }
 
 /** Listens, and closes the server again when it cannot. Returns the address as a browser on this machine would write it. */

@@ -1,5 +1,5 @@
 import { buildOps, type Checks } from '@sluice/http'
-import { listen } from './listen.ts'
+import { closeWithin, listen } from './listen.ts'
 import { registerCensus } from './observer-metrics.ts'
 import type { Parts } from './world.ts'
 
@@ -9,7 +9,7 @@ export async function openOps(parts: Parts, checks: Checks): Promise<AsyncDispos
   const { limits } = config
   const app = await buildOps({ ...opsOf(parts, checks), database, logger: observability.logger, limits })
   await listen(app, config.ops, 'SLUICE_OPS_PORT')
-  return { [Symbol.asyncDispose]: () => app.close() }
+  return { [Symbol.asyncDispose]: () => closeWithin(app) }
 }
 
 /** What every service is asked: whether it reaches what it needs, and its figures. */
