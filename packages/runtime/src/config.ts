@@ -181,6 +181,7 @@ function contradictions(limits: Limits): string[] {
   const pairs = [
     ['ingestMsMax', 'reconcileAfterMs', 'or ingests that still run are started again'],
     ['requestMsMax', 'idempotencyLeaseMs', 'or a slow request loses its Idempotency-Key'],
+    ['requestMsMax', 'stagedMsMax', 'or the bytes of a slow request are swept before its end'],
   ] as const
   return pairs
     .filter(([less, more]) => limits[less] >= limits[more])
