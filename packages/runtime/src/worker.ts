@@ -1,6 +1,12 @@
-import { openLoop, processIngest, reconcile, relayOutbox, sweepStaging } from '@sluice/core'
+import { type Limits, openLoop, processIngest, reconcile, relayOutbox, sweepStaging } from '@sluice/core'
 import type { IngestQueue } from '@sluice/queue'
 import { type Parts, workerWorld } from './world.ts'
+
+/**
+ * While this many batches of the reconciler wait in the queue, an idle ingest is most likely one of them, and queueing it again
+ * only takes it from the front of the line to its end.
+ */
+const BATCHES_WAITING_MAX = 10
 
 /**
  * The working side: the pipeline, the relay that feeds the queue, and upkeep. Any number of workers may run; each does all
@@ -24,24 +30,32 @@ export async function openWorker(parts: Parts, queue: IngestQueue): Promise<Asyn
   )
   stack.use(
     openLoop({
-      turn: async () => (await reconcile(world)) === limits.reconcileBatchMax,
+      turn: async () => (await reconcile(world)) === limits.reconcileBatchMax && !(await isLong(queue, limits)),
       idleMs: limits.upkeepEveryMs,
       onError: failed('reconcile'),
     }),
   )
   stack.use(
     openLoop({
-      turn: async () => {
-        const swept = await sweepStaging(world)
-        const forgotten = await database.idempotency.forget(limits.idempotencyMsMax, limits.sweepBatchMax)
-        return Math.max(swept, forgotten) === limits.sweepBatchMax
-      },
+      turn: async () => (await sweepStaging(world)) === limits.sweepBatchMax,
       idleMs: limits.upkeepEveryMs,
       onError: failed('sweep'),
+    }),
+  )
+  stack.use(
+    openLoop({
+      turn: async () =>
+        (await database.idempotency.forget(limits.idempotencyMsMax, limits.sweepBatchMax)) === limits.sweepBatchMax,
+      idleMs: limits.upkeepEveryMs,
+      onError: failed('forget'),
     }),
   )
   const consumer = queue.consume((job, signal) => processIngest(world, job, signal), config.worker)
   stack.defer(() => consumer.stop(limits.shutdownMsMax))
   const opened = stack.move()
   return { [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+async function isLong(queue: IngestQueue, { reconcileBatchMax }: Limits): Promise<boolean> {
+  return (await queue.counts()).waiting >= BATCHES_WAITING_MAX * reconcileBatchMax
 }
