@@ -13,8 +13,9 @@ const SLUICE = resolve(import.meta.dirname, '../../services/cli/src/main.ts')
 /** What a test has started or made; undone after it, last first. */
 let cleanup: AsyncDisposableStack | null = null
 afterEach(async () => {
-  await cleanup?.disposeAsync()
+  const stack = cleanup
   cleanup = null
+  await stack?.disposeAsync()
 })
 
 interface Process {
@@ -46,9 +47,14 @@ function run(args: readonly string[], environment: Record<string, string>): Proc
 
 async function environment(): Promise<Record<string, string>> {
   const dataDir = await mkdtemp(join(tmpdir(), 'sluice-up-'))
-  ;(cleanup ??= new AsyncDisposableStack()).defer(() => rm(dataDir, { recursive: true, force: true }))
+  ;(cleanup ??= new AsyncDisposableStack()).defer(() => removeDirectory(dataDir))
   const [http, console] = [await freePort(), await freePort()]
   return { SLUICE_DATA_DIR: dataDir, SLUICE_HTTP_PORT: String(http), SLUICE_CONSOLE_PORT: String(console) }
+}
+
+/** A database server whose owner was killed ends a little later, and writes until then. */
+function removeDirectory(directory: string): Promise<void> {
+  return rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 })
 }
 
 async function freePort(): Promise<number> {
