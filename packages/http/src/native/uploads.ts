@@ -6,6 +6,7 @@ import {
   type Ingest,
   type IngestId,
   type IntakeWorld,
+  isRefusal,
   isTerminal,
   type Product,
   SluiceError,
@@ -39,7 +40,9 @@ export async function takeUpload(
   if (repeatable.earlier?.answer) return sendRecorded(reply, repeatable.earlier.answer)
   const waitMs = preferredWaitMs(request.headers.prefer, world.limits.waitMsMax)
   const seen =
-    waitMs === 0 ? ingest : await waited(world, request, ingest, AbortSignal.any([closing, AbortSignal.timeout(waitMs)]))
+    waitMs === 0
+      ? ingest
+      : await waited(world, request, ingest, AbortSignal.any([closing, AbortSignal.timeout(waitMs)])).catch(untold(reply, ingest))
   return answer(world, caller, reply, seen, waitMs > 0, repeatable.key)
 }
 
@@ -63,8 +66,8 @@ async function receive(
     const target = product && { productId: product.id, placement }
     return await acceptIngest(world, caller, { id, from, target, idempotency: key === null ? null : { key, fingerprint } })
   } catch (error) {
-    // acceptIngest has discarded what it may; doing it twice is harmless, and an outage leaves the bytes to their ingest.
-    if (SluiceError.is(error) && error.status < 500) await discard(from)
+    // acceptIngest has discarded what it may; doing it twice is harmless, and anything but a refusal leaves the bytes to their ingest.
+    if (isRefusal(error)) await discard(from)
     throw error
   }
 }
@@ -103,14 +106,23 @@ async function answer(
   hasWaited: boolean,
   key: string | null,
 ): Promise<FastifyReply> {
-  const finished = hasWaited && isTerminal(ingest.state)
-  const { status, headers, body } = finished ? await finishedAnswer(world, caller, ingest) : acceptedAnswer(ingest)
+  const isOver = hasWaited && isTerminal(ingest.state)
+  const finished = isOver ? await finishedAnswer(world, caller, ingest).catch(untold(reply, null)) : null
+  const { status, headers, body } = finished ?? acceptedAnswer(ingest)
   const recorded = { status, headers, body: JSON.stringify(body) }
   // A wait that ran out is not recorded: the client's retry should wait again, and get the image.
   if (key !== null && (finished || !hasWaited)) {
     await world.database.idempotency.record(caller.tenantId, key, ingest.id, recorded).catch(() => undefined)
   }
   return sendRecorded(reply, recorded)
+}
+
+/** The promise stands when what became of it cannot be read: an error would make the client send the image again. */
+function untold<Known>(reply: FastifyReply, known: Known): (error: unknown) => Known {
+  return (error) => {
+    reply.log.warn({ err: error }, 'accepted, but what became of it cannot be read')
+    return known
+  }
 }
 
 /** The ingest when it is over, or as it is when the client has gone or the wait is up. */
