@@ -5,7 +5,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { guarded, nullIfAbsent, StoreFailure, translated } from './failures.ts'
-import { checkedKey } from './keys.ts'
+import { checkedKey, isKey } from './keys.ts'
 import type { Answer, Call, Wire } from './wire.ts'
 import { codeIn } from './wire.ts'
 
@@ -87,7 +87,8 @@ export class Bucket {
       const { objects, isTruncated, nextContinuationToken } = await guarded(null, () =>
         client.listObjectsV2Query(this.name, '', page, '', LIST_PAGE_MAX, ''),
       )
-      for (const { name, lastModified } of objects) if (name && lastModified && lastModified < before) keys.push(name)
+      for (const { name, lastModified } of objects)
+        if (name && isKey(name) && lastModified && lastModified < before) keys.push(name)
       if (!isTruncated || !nextContinuationToken) break
       page = nextContinuationToken
     }

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, statSync } from 'node:fs'
 import { access, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { openFilesystemObjects } from './filesystem.ts'
 import { Scratch } from './scratch.ts'
 import { linkOrCopy } from './volume.ts'
@@ -56,6 +56,22 @@ describe('files of the filesystem objects', () => {
     await access(join(path, 'left'))
     await Scratch.open(path, -1)
     expect(await readdir(path)).toEqual([])
+  })
+
+  it('that a process which was killed has left are removed by those that go on', async () => {
+    const path = join(dir, 'survivor')
+    const scratch = await Scratch.open(path, -1)
+    await writeFile(join(path, 'left'), '')
+    scratch.newPath()
+    await vi.waitFor(async () => expect(await readdir(path)).toEqual([]))
+  })
+
+  it('that somebody else has put among the staged ones are not taken for staged', async () => {
+    const root = join(dir, 'foreign')
+    await using objects = await openFilesystemObjects({ dir: root })
+    await objects.stage('ours', chunksOf(randomBytes(10)), CALM)
+    await writeFile(join(root, 'staged', 'a\\b'), '')
+    expect(await objects.listStaged(new Date(Date.now() + 60_000), 10)).toEqual(['ours'])
   })
 
   it('need a directory that can be written: a ping tells', async () => {

@@ -13,9 +13,14 @@ const FORBIDDEN = /[\u0000-\u001f\u007f\\]/
  * is our bug; it must not become a path on disk or in a URL all the same.
  */
 export function checkedKey(key: string): string {
-  const fits = Buffer.byteLength(key) <= KEY_BYTES_MAX && key.isWellFormed() && !FORBIDDEN.test(key)
-  if (!fits || !key.split('/').every(isSegment)) throw new SluiceError('internal_error', 'The object key is not valid')
+  if (!isKey(key)) throw new SluiceError('internal_error', 'The object key is not valid')
   return key
+}
+
+/** False for what somebody else has put there, such as the empty `folder/` of a console for S3. */
+export function isKey(text: string): boolean {
+  const fits = Buffer.byteLength(text) <= KEY_BYTES_MAX && text.isWellFormed() && !FORBIDDEN.test(text)
+  return fits && text.split('/').every(isSegment)
 }
 
 function isSegment(segment: string): boolean {

@@ -16,18 +16,21 @@ const ABANDONED_AFTER_MS = 60 * 60 * 1000
  */
 const CHUNK_BYTES = 128 * 1024
 
-/** A directory for files that nobody asks for after a crash. Several processes may share it. */
+/** A directory for files that nobody asks for after a crash. Several processes may share it, and each clears up after the dead. */
 export class Scratch {
   readonly #dir: string
+  readonly #abandonedAfterMs: number
+  #sweptAtMs = 0
 
-  private constructor(dir: string) {
+  private constructor(dir: string, abandonedAfterMs = ABANDONED_AFTER_MS) {
     this.#dir = dir
+    this.#abandonedAfterMs = abandonedAfterMs
   }
 
-  static async open(dir: string, abandonedAfterMs = ABANDONED_AFTER_MS): Promise<Scratch> {
-    const scratch = new Scratch(resolve(dir))
+  static async open(dir: string, abandonedAfterMs?: number): Promise<Scratch> {
+    const scratch = new Scratch(resolve(dir), abandonedAfterMs)
     await scratch.#make()
-    await scratch.#sweep(Date.now() - abandonedAfterMs)
+    await scratch.#sweep()
     return scratch
   }
 
@@ -43,15 +46,22 @@ export class Scratch {
     return Scratch.open(dir)
   }
 
+  /** For a new file. Who is killed is mostly started again at once, when what it left is still too young to be swept. */
   newPath(): string {
+    if (Date.now() - this.#sweptAtMs > this.#abandonedAfterMs) void this.#sweep().catch(() => undefined)
     return join(this.#dir, randomUUID())
+  }
+
+  /** What cannot be removed is swept later, and must not hide the reason why it is not wanted. */
+  async remove(path: string): Promise<void> {
+    await rm(path, { force: true }).catch(() => undefined)
   }
 
   /** Writes bytes to a file, counting and hashing them on the way. Disposing of the copy removes the file. */
   async copy(bytes: AsyncIterable<Uint8Array>): Promise<LocalCopy> {
     const path = this.newPath()
     const tally = new Tally()
-    const remove = (): Promise<void> => rm(path, { force: true })
+    const remove = () => this.remove(path)
     try {
       // Systems clear away what lies unused among their temporary files.
       await this.#make()
@@ -69,7 +79,9 @@ export class Scratch {
     await mkdir(this.#dir, { recursive: true, mode: 0o700 })
   }
 
-  async #sweep(abandoned: number): Promise<void> {
+  async #sweep(): Promise<void> {
+    this.#sweptAtMs = Date.now()
+    const abandoned = this.#sweptAtMs - this.#abandonedAfterMs
     for (const name of await readdir(this.#dir)) {
       const path = join(this.#dir, name)
       // Not the time of modification: a new hard link has that of the file it names.

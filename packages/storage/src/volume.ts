@@ -7,7 +7,7 @@ import { dirname, join, resolve, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { codeOf, guarded, nullIfAbsent } from './failures.ts'
 import { Inflow } from './inflow.ts'
-import { checkedKey } from './keys.ts'
+import { checkedKey, isKey } from './keys.ts'
 import { outflow } from './outflow.ts'
 import type { Scratch } from './scratch.ts'
 import { Tally } from './scratch.ts'
@@ -45,7 +45,7 @@ export class Volume {
       signal.throwIfAborted()
       await settle(partial, path)
     } catch (error) {
-      await rm(partial, { force: true })
+      await this.#scratch.remove(partial)
       throw inflow.blame(error)
     }
   }
@@ -62,7 +62,7 @@ export class Volume {
       })
     } finally {
       // rename(2) does nothing, successfully, when both names are links to one file: the partial one would stay.
-      await rm(partial, { force: true })
+      await this.#scratch.remove(partial)
     }
   }
 
@@ -109,7 +109,8 @@ export class Volume {
       const path = join(entry.parentPath, entry.name)
       const found = await stat(path).catch(nullIfAbsent)
       if (!found || found.mtime >= before) continue
-      keys.push(path.slice(this.#root.length + 1).replaceAll(sep, '/'))
+      const key = path.slice(this.#root.length + 1).replaceAll(sep, '/')
+      if (isKey(key)) keys.push(key)
       if (keys.length === limit) break
     }
     return keys
