@@ -20,6 +20,8 @@ export async function buildServer({ world, logger }: ServerOptions): Promise<Fas
   return app
 }
 
+const SILENCE_MARGIN_MS = 1_000
+
 /** Fastify with timeouts (its own defaults are none), bounds, our errors, and nothing else. */
 export function bareServer(limits: Limits, logger: FastifyBaseLogger): FastifyInstance {
   const app = Fastify({
@@ -27,6 +29,9 @@ export function bareServer(limits: Limits, logger: FastifyBaseLogger): FastifyIn
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.envelopeBytesMax,
     requestTimeout: limits.requestMsMax,
+    // A client that asks for an image and does not read it holds a file or a connection to the store. Who follows events may hear
+    // nothing for long.
+    connectionTimeout: Math.max(limits.eventsMsMax, limits.waitMsMax) + SILENCE_MARGIN_MS,
     keepAliveTimeout: 10_000,
     // Node looks for late requests only every 30 s by default, whatever the timeouts say.
     http: { connectionsCheckingInterval: 1_000, headersTimeout: 10_000 },
