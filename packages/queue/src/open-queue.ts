@@ -71,9 +71,10 @@ export async function openQueue(connection: QueueConnection, options: QueueOptio
  */
 const BULK_FROM = 8
 
+/** One after the other, since on Postgres each has a connection of its own: together they would arrive in any order. */
 async function addAll(producer: Producer, jobs: readonly ReturnType<typeof toBullJob>[]): Promise<void> {
   if (jobs.length >= BULK_FROM) await producer.addBulk([...jobs])
-  else await Promise.all(jobs.map(({ name, data, opts }) => producer.add(name, data, opts)))
+  else for (const { name, data, opts } of jobs) await producer.add(name, data, opts)
 }
 
 function toBullJob(job: IngestJob) {
