@@ -37,16 +37,22 @@ export async function isFirstRun(database: Database): Promise<boolean> {
 }
 
 async function withDatabaseUrl(work: (url: string) => Promise<void>): Promise<void> {
-  const config = loadConfig()
-  if (config.database.kind === 'url') return work(config.database.url)
+  const { database } = loadConfig()
+  if (database.kind === 'url') return work(database.url)
+  await using stack = new AsyncDisposableStack()
+  const url = await openOrFind(database.dataDir, stack)
+  await work(url)
+}
+
+/** A server of our own, brought up to date; or, when somebody else owns the directory, theirs, which runs. */
+async function openOrFind(dataDir: string, stack: AsyncDisposableStack): Promise<string> {
   try {
-    await using server = await openEmbeddedPostgres(config.database)
+    const server = stack.use(await openEmbeddedPostgres({ dataDir }))
     await migrate(server.url)
-    return await work(server.url)
+    return server.url
   } catch (error) {
-    // Somebody else owns the directory: then their server is running.
-    const url = error instanceof StartError ? await findRunningPostgres(config.database.dataDir) : null
+    const url = error instanceof StartError ? await findRunningPostgres(dataDir) : null
     if (url === null) throw error
-    return work(url)
+    return url
   }
 }
