@@ -5,8 +5,8 @@ FROM node:26.10.0-trixie-slim AS install
 WORKDIR /app
 COPY . .
 # pnpm-workspace.yaml brings the rules for the supply chain: exact versions, a minimum age, and who may run a build script.
-RUN --mount=type=cache,id=sluice-pnpm,target=/root/.local/share/pnpm/store \
-    CI=true npx -y pnpm@12.21.0 install --prod --frozen-lockfile
+RUN --mount=type=cache,id=sluice-pnpm,target=/pnpm/store \
+    CI=true npx -y pnpm@12.21.0 install --prod --frozen-lockfile --store-dir /pnpm/store
 
 FROM node:26.10.0-trixie-slim
 LABEL org.opencontainers.image.title="Sluice" \
