@@ -36,7 +36,7 @@ export async function nativeApi(app: FastifyInstance, { world }: { readonly worl
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: true,
-    uiConfig: { docExpansion: 'list', deepLinking: true, tryItOutEnabled: false },
+    uiConfig: { layout: 'BaseLayout', docExpansion: 'list', deepLinking: true, tryItOutEnabled: false },
     theme: { title: 'Sluice API' },
   })
 }
