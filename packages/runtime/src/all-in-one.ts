@@ -25,9 +25,14 @@ export async function openAllInOne(config: Config, observability: Observability)
   const parts = stack.use(await openParts(config, observability, databaseUrl, 'sluice'))
   const adminToken = await ensureAdminToken(parts.database, config.bootstrapToken)
   const queue = stack.use(await openIngestQueue(parts))
-  stack.use(await openWorker(parts, queue))
-  const intake = stack.use(await openIntake(parts))
-  const console = stack.use(await openConsole(parts, queue))
+  // These stop together, so that each has the whole grace: a slow upload must not use up that of the images being worked on.
+  const sides: AsyncDisposable[] = []
+  stack.defer(async () => void (await Promise.all(sides.map((side) => side[Symbol.asyncDispose]()))))
+  sides.push(await openWorker(parts, queue))
+  const intake = await openIntake(parts)
+  sides.push(intake)
+  const console = await openConsole(parts, queue)
+  sides.push(console)
 
   const opened = stack.move()
   return {
