@@ -21,6 +21,8 @@ export interface Declaration {
   readonly fileName: string | null
   /** True: a type must be declared and the content must be of it. False: the content alone decides. */
   readonly typeMustMatch: boolean
+  /** See `Source`; false when not given. */
+  readonly reusesFile?: boolean
 }
 
 /** Bytes that rest under a staging key and belong to nobody yet. */
@@ -60,8 +62,8 @@ export function redeclare(world: IntakeWorld, staged: StagedUpload, declaration:
   return { ...staged, source: { ...staged.source, ...declared(world, declaration) } }
 }
 
-function declared({ limits }: IntakeWorld, { contentType, fileName, typeMustMatch }: Declaration) {
-  return { declaredType: essenceOf(contentType), typeMustMatch, fileName: safeFileName(fileName, limits) }
+function declared({ limits }: IntakeWorld, { contentType, fileName, typeMustMatch, reusesFile = false }: Declaration) {
+  return { declaredType: essenceOf(contentType), typeMustMatch, fileName: safeFileName(fileName, limits), reusesFile }
 }
 
 /** What an ingest is made of, apart from who asks. */
@@ -70,6 +72,7 @@ export interface IngestRequest {
   readonly from: StagedUpload | FileId
   readonly target: Ingest['target']
   readonly idempotency: NewIngest['idempotency']
+  readonly answer: NewIngest['answer']
 }
 
 /**

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Digest, FileId, TenantId } from './ids.ts'
 
 /** The types that are accepted: by content, whatever was declared. `format` is the word of Pillow's `Image.format`. */
@@ -64,11 +65,27 @@ export interface File {
   /** The integer identity for dialects whose clients know only integers. */
   readonly number: number
   readonly tenantId: TenantId
+  /** The identity for dialects whose clients know files by a path; unique per tenant. */
+  readonly code: string
   /** The name that the uploader's file had, made safe to show; null if there was none. */
   readonly name: string | null
   readonly facts: Facts
   readonly createdAt: Date
 }
+
+/**
+ * `a/b/c/d/abcd…_name.jpg`: a path that spreads over folders and tells the name. Akeneo's rule (docs/dialects/akeneo.md),
+ * with the file's id where that system hashes the time.
+ */
+export function fileCode(id: FileId, name: string | null): string {
+  const hash = createHash('sha1').update(id).digest('hex')
+  const extension = /[^.]\.([A-Za-z0-9]{1,10})$/.exec(name ?? '')?.[1]
+  const safe = (name ?? 'image').replace(/[^A-Za-z0-9.]/g, '_')
+  const short = safe.length <= CODE_NAME_MAX ? safe : `${safe.slice(0, 95)}${extension ? `.${extension}` : ''}`
+  return `${[...hash.slice(0, 4)].join('/')}/${hash}_${short}`
+}
+
+const CODE_NAME_MAX = 100
 
 /** Where the verified bytes rest. The key begins with the tenant: a digest that leaks opens nobody else's blob. */
 export function blobKey(tenantId: TenantId, digest: Digest): string {

@@ -9,6 +9,8 @@ export type ProductId = Branded<'ProductId'>
 export type FileId = Branded<'FileId'>
 export type ImageId = Branded<'ImageId'>
 export type IngestId = Branded<'IngestId'>
+export type HierarchyId = Branded<'HierarchyId'>
+export type NodeId = Branded<'NodeId'>
 
 /** The sha256 of some bytes in lower-case hex; the address of a blob. */
 export type Digest = Branded<'Digest'>

@@ -1,5 +1,6 @@
 import type { Problem } from './errors.ts'
 import type { Digest, FileId, ImageId, IngestId, ProductId, TenantId } from './ids.ts'
+import type { ImageChange } from './ports.ts'
 
 /**
  * received → running → committed | rejected | failed. Rejected: the bytes or the request are at fault, never retried.
@@ -28,6 +29,8 @@ export type Source =
       /** Whether a declared type that differs from the content is refused. */
       readonly typeMustMatch: boolean
       readonly fileName: string | null
+      /** True: a file of the same bytes and name that is there already serves, instead of a new one. */
+      readonly reusesFile: boolean
     }
   | { readonly kind: 'file'; readonly fileId: FileId }
 
@@ -37,12 +40,33 @@ export interface Placement {
   readonly name: string | null
   readonly label: string
   readonly excluded: boolean
-  /** 1 is the front, and later images move back; null is the end. */
+  /** 1 is the front, and later images move back; null is the end, unless there is a position. */
   readonly rank: number | null
+  /** The sort key itself, which moves nothing else. At most one of rank and position is given. */
+  readonly position: number | null
   readonly roles: readonly string[]
   /** True, false, or null: only if the product has no main image. */
   readonly main: boolean | null
+  /**
+   * The main image that this one is to replace, or null in it for none: when another is the main one by then, the ingest is
+   * rejected as `main_image_changed`. Null where that does not matter.
+   */
+  readonly replacesMain: { readonly imageId: ImageId | null } | null
+  /** Where set, label, position, exclusion and roles hold in this store view only, and the global ones are defaults. */
+  readonly store: number | null
+  /**
+   * One image per slot: when the product has an image in this slot, its file is replaced, its roles are added, and all else
+   * about it stays. Null: the image is always a new one.
+   */
+  readonly slot: string | null
 }
+
+/** What becomes of the file. */
+export type Target = { readonly productId: ProductId } & (
+  | { readonly kind: 'attach'; readonly placement: Placement }
+  /** The image stays what and where it is and shows the new file; the change is made with it. */
+  | { readonly kind: 'replace'; readonly imageId: ImageId; readonly change: ImageChange }
+)
 
 /** One accepted request to bring one image somewhere. */
 export interface Ingest {
@@ -51,7 +75,7 @@ export interface Ingest {
   readonly state: IngestState
   readonly source: Source
   /** Null: the file is kept without a product. */
-  readonly target: { readonly productId: ProductId; readonly placement: Placement } | null
+  readonly target: Target | null
   /** Starts so far that were not undone by an outage or a shutdown. */
   readonly attempts: number
   /** How often it was queued anew; a job of an earlier epoch is stale. */

@@ -31,6 +31,10 @@ export const DEFAULT_LIMITS = {
   labelLengthMax: 1024,
   rolesMax: 16,
   imagesPerProductMax: 10_000,
+  /** A sort key, either way from zero: it leaves room to count on from the last. */
+  positionMax: 1_000_000_000,
+  /** Ids in one request that changes relations. */
+  relationsMax: 100,
   idempotencyKeyLengthMax: 255,
   /** How long an answer is kept for a repeated Idempotency-Key. */
   idempotencyMsMax: 24 * 60 * 60 * 1000,
@@ -40,6 +44,18 @@ export const DEFAULT_LIMITS = {
 
   /** `Prefer: wait=N` is capped here. */
   waitMsMax: 60_000,
+  /** A dialect's request waits this long for its result; the client may come back for it. */
+  answerMsMax: 30_000,
+  /** How long an ingest belongs to a request that does not renew it: after that, an equal request gets its answer. */
+  answerLeaseMs: 10_000,
+  /** Access tokens that are issued for a client's credentials, and the refresh tokens beside them. */
+  accessTokenMsMax: 60 * 60 * 1000,
+  refreshTokenMsMax: 14 * 24 * 60 * 60 * 1000,
+  /** OAuth 1.0a: how far a timestamp may be from our clock, either way. */
+  oauthSkewMsMax: 600_000,
+  /** Fetching a file from a given address, redirects and all. */
+  fetchMsMax: 30_000,
+  fetchRedirectsMax: 3,
   /** Server-sent events of one ingest end here at the latest. */
   eventsMsMax: 300_000,
 

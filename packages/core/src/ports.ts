@@ -1,19 +1,24 @@
 /** All that the core asks of the world. Contracts stand here; each implementation passes the suite in `testing/`. */
+import type { Attribute, Channel, StoreView } from './catalogue.ts'
 import type { Problem } from './errors.ts'
 import type { Facts, File } from './file.ts'
-import type { Digest, FileId, ImageId, IngestId, ProductId, TenantId, TokenId } from './ids.ts'
+import type { ChildRef, Hierarchy, HierarchyFields, Node, NodeFields } from './hierarchy.ts'
+import type { Digest, FileId, HierarchyId, ImageId, IngestId, NodeId, ProductId, TenantId, TokenId } from './ids.ts'
 import type { Ingest, IngestState, Placement, Source, TimelineEntry } from './ingest.ts'
 import type { Limits } from './limits.ts'
-import type { ImageList, Product, ProductImage, ProductRef } from './product-image.ts'
+import type { ImageList, ImageRef, Product, ProductImage, ProductRef } from './product-image.ts'
 
 export interface World {
   readonly database: Database
   readonly objects: Objects
   readonly queue: JobQueue
   readonly decoder: Decoder
+  readonly fetcher: Fetcher
   readonly observer: Observer
   readonly policy: Policy
   readonly limits: Limits
+  /** What links and OAuth 1.0a secrets are derived from. Never logged. */
+  readonly secretKey: string
   /** A UUID, version 7: ids sort by the time they were made. */
   readonly newId: () => string
   readonly now: () => Date
@@ -27,6 +32,10 @@ export interface Policy {
   readonly keepGps: boolean
   /** Roles that an image may have; contains `MAIN_ROLE`. */
   readonly roles: readonly string[]
+  /** The tenant whose live products anybody may look at where a dialect knows guests; null: guests are turned away. */
+  readonly guestTenant: string | null
+  /** The address under which clients reach us, without a slash at its end; null: the one that they used. */
+  readonly publicUrl: string | null
 }
 
 // ── Database ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -38,11 +47,14 @@ export interface Database {
   readonly tenants: Tenants
   readonly tokens: Tokens
   readonly products: Products
+  readonly catalogue: Catalogue
+  readonly hierarchies: Hierarchies
   readonly images: ProductImages
   readonly files: Files
   readonly ingests: Ingests
   readonly outbox: Outbox
   readonly idempotency: IdempotencyKeys
+  readonly nonces: Nonces
   readonly signals: Signals
   /** Resolves when a query was answered; throws `service_unavailable`. */
   ping(): Promise<void>
@@ -62,6 +74,8 @@ export interface Caller {
   readonly tenantId: TenantId
   readonly role: TokenRole
   readonly name: string
+  /** The integer identity for dialects whose clients know only integers. */
+  readonly number: number
 }
 
 export interface TokenRecord extends Caller {
@@ -73,7 +87,7 @@ export interface TokenRecord extends Caller {
 }
 
 export interface Tokens {
-  /** Null when the hash is unknown, revoked, or expired by the database's clock. */
+  /** The caller behind a token, or behind an access token that was issued for it. Null when the hash is unknown, revoked, or expired by the database's clock. */
   authenticate(sha256Hex: string): Promise<Caller | null>
   /** The same question for a session that was opened with a token. */
   findActive(tokenId: TokenId): Promise<Caller | null>
@@ -91,12 +105,107 @@ export interface Tokens {
   list(tenantId: TenantId): Promise<readonly TokenRecord[]>
   /** False when there is no such token. Revoking twice is fine. */
   revoke(tenantId: TenantId, tokenId: TokenId): Promise<boolean>
+  /**
+   * Short-lived keys that act as the token, as long as that is active: an access token authenticates, a refresh token can be
+   * redeemed once. Those of the token that have expired are removed; of those that have not, the newest `ISSUED_MAX` stay.
+   */
+  issue(tokenId: TokenId, keys: readonly IssuedKey[]): Promise<void>
+  /** The caller behind a refresh token, which is void from now on. Null for all else. */
+  redeem(sha256Hex: string): Promise<Caller | null>
+  /** The PEM of the key that checks RSA-SHA1 signatures of OAuth 1.0a; null when the token has none, or is not active. */
+  findPublicKey(tokenId: TokenId): Promise<string | null>
+  /** False when there is no such token. */
+  setPublicKey(tenantId: TenantId, tokenId: TokenId, pem: string | null): Promise<boolean>
+}
+
+export interface IssuedKey {
+  readonly sha256Hex: string
+  readonly kind: 'access' | 'refresh'
+  readonly ttlMs: number
+}
+
+/** Issued keys of one token that are valid at the same time. */
+export const ISSUED_MAX = 1_000
+
+/** Single use within a window of time. */
+export interface Nonces {
+  /** False when this nonce was used before with this timestamp. It is remembered for at least `keepMs`. */
+  use(tokenId: TokenId, timestamp: number, nonce: string, keepMs: number): Promise<boolean>
 }
 
 export interface Products {
   /** Throws `sku_taken`. Versions begin at 1. The same id and SKU again return what is there. */
-  create(product: { id: ProductId; tenantId: TenantId; sku: string; title: string | null }): Promise<Product>
+  create(product: NewProduct): Promise<Product>
   find(tenantId: TenantId, ref: ProductRef): Promise<Product | null>
+  /** Throws `product_unknown`. The version is that of the images, and stays. */
+  update(tenantId: TenantId, ref: ProductRef, change: ProductChange): Promise<Product>
+  /** Newest first, models not among them. */
+  list(tenantId: TenantId, page: OffsetPage): Promise<Listed<Product>>
+}
+
+export type NewProduct = {
+  readonly id: ProductId
+  readonly tenantId: TenantId
+  readonly sku: string
+  readonly title: string | null
+} & Partial<Pick<Product, 'kind' | 'status' | 'owner' | 'websites' | 'acceptsImages' | 'extra'>>
+
+export type ProductChange = Partial<Pick<Product, 'title' | 'status' | 'owner' | 'websites' | 'acceptsImages' | 'extra'>>
+
+export interface OffsetPage {
+  readonly offset: number
+  readonly limit: number
+}
+
+export interface Listed<Item> {
+  readonly items: readonly Item[]
+  /** Of all pages. */
+  readonly total: number
+}
+
+/** All `put…` create or replace; all `remove…` are fine with what is not there. Lists are by code, store views by number. */
+export interface Catalogue {
+  putAttribute(tenantId: TenantId, attribute: Attribute): Promise<void>
+  findAttribute(tenantId: TenantId, code: string): Promise<Attribute | null>
+  listAttributes(tenantId: TenantId): Promise<readonly Attribute[]>
+  removeAttribute(tenantId: TenantId, code: string): Promise<void>
+  putChannel(tenantId: TenantId, channel: Channel): Promise<void>
+  findChannel(tenantId: TenantId, code: string): Promise<Channel | null>
+  listChannels(tenantId: TenantId): Promise<readonly Channel[]>
+  removeChannel(tenantId: TenantId, code: string): Promise<void>
+  /** The number of a new one is the next of the tenant; that of a known one stays. */
+  putStore(tenantId: TenantId, store: Omit<StoreView, 'number'>): Promise<StoreView>
+  findStore(tenantId: TenantId, ref: number | string): Promise<StoreView | null>
+  listStores(tenantId: TenantId): Promise<readonly StoreView[]>
+}
+
+/**
+ * Changes to one hierarchy hold its row lock, so they happen one after the other; each is all or nothing. They throw
+ * `hierarchy_unknown`, `node_unknown`, `nodes_missing` (details: `missingIds`), `node_name_taken`, `node_slug_taken`,
+ * `node_cyclic`. Names and slugs of nodes that would stand beside each other twice, in one request too, are taken.
+ */
+export interface Hierarchies {
+  /** The same id again returns what is there; so for nodes. */
+  create(hierarchy: { readonly id: HierarchyId; readonly tenantId: TenantId } & HierarchyFields): Promise<Hierarchy>
+  find(tenantId: TenantId, id: HierarchyId): Promise<Hierarchy | null>
+  /** Newest first. */
+  list(tenantId: TenantId, page: OffsetPage): Promise<Listed<Hierarchy>>
+  update(tenantId: TenantId, id: HierarchyId, change: Partial<HierarchyFields>): Promise<Hierarchy>
+  /** With all its nodes. */
+  remove(tenantId: TenantId, id: HierarchyId): Promise<void>
+  createNode(
+    tenantId: TenantId,
+    hierarchyId: HierarchyId,
+    node: { readonly id: NodeId; readonly parentId: NodeId | null } & NodeFields,
+  ): Promise<Node>
+  findNode(tenantId: TenantId, hierarchyId: HierarchyId, nodeId: NodeId): Promise<Node | null>
+  updateNode(tenantId: TenantId, hierarchyId: HierarchyId, nodeId: NodeId, change: Partial<NodeFields>): Promise<Node>
+  /** With all that lies below it. */
+  removeNode(tenantId: TenantId, hierarchyId: HierarchyId, nodeId: NodeId): Promise<void>
+  /** Null for the root level; `all` for every depth. In the order of siblings. Throws `hierarchy_unknown`, `node_unknown`. */
+  listNodes(tenantId: TenantId, hierarchyId: HierarchyId, parent: NodeId | null | 'all', page: OffsetPage): Promise<Listed<Node>>
+  /** Moves the children, with what lies below them, under the parent, or to the root level; the children count as updated now. */
+  adopt(tenantId: TenantId, hierarchyId: HierarchyId, parent: NodeId | null, children: readonly ChildRef[]): Promise<void>
 }
 
 export interface ImageChange {
@@ -104,10 +213,17 @@ export interface ImageChange {
   readonly excluded?: boolean
   /** Moves it there, counted as if it had been taken out first; beyond the end is the end. */
   readonly rank?: number
+  /** The sort key itself, which moves nothing else. Not together with `rank`. */
+  readonly position?: number
   /** Exactly these, taken from other images where they had them. Does not touch the main role unless it is listed. */
   readonly roles?: readonly string[]
   /** False also where the roles list the main one. */
   readonly main?: boolean
+  /**
+   * Where set, label, position, exclusion and roles change in this store view only: of the roles that the image shows there, those
+   * that are not listed, the main one included, are nobody's there. Without rank and main.
+   */
+  readonly store?: number
 }
 
 /**
@@ -121,34 +237,55 @@ export interface ProductImages {
   find(
     tenantId: TenantId,
     ref: ProductRef,
-    imageId: ImageId,
+    image: ImageRef,
   ): Promise<{ version: number; rank: number; image: ProductImage } | null>
-  edit(
-    tenantId: TenantId,
-    ref: ProductRef,
-    imageId: ImageId,
-    change: ImageChange,
-    expectedVersion: number | null,
-  ): Promise<number>
+  edit(tenantId: TenantId, ref: ProductRef, image: ImageRef, change: ImageChange, expectedVersion: number | null): Promise<number>
   /** When the main image goes, `promote` makes the first of the rest the main one; `clear` leaves none. */
   remove(
     tenantId: TenantId,
     ref: ProductRef,
-    imageId: ImageId,
+    image: ImageRef,
     main: 'promote' | 'clear',
     expectedVersion: number | null,
   ): Promise<number>
   /** Positions become 1…n. Throws `order_incomplete` unless `order` names each image exactly once. */
   reorder(tenantId: TenantId, ref: ProductRef, order: readonly ImageId[], expectedVersion: number | null): Promise<number>
-  /** Null: no image is the main one. */
-  setMain(tenantId: TenantId, ref: ProductRef, imageId: ImageId | null, expectedVersion: number | null): Promise<number>
+  /**
+   * Null: no image is the main one. Throws `main_image_changed` when `replaces` names another main image than there is by then;
+   * undefined where that does not matter.
+   */
+  setMain(
+    tenantId: TenantId,
+    ref: ProductRef,
+    imageId: ImageId | null,
+    expectedVersion: number | null,
+    replaces?: ImageId | null,
+  ): Promise<number>
+  /** Takes off all images that are not named and puts the rest into this order. Throws `order_incomplete` where a named one is not there. */
+  keepOnly(tenantId: TenantId, ref: ProductRef, order: readonly ImageId[], expectedVersion: number | null): Promise<number>
 }
 
 export interface Files {
   find(tenantId: TenantId, fileId: FileId): Promise<File | null>
+  findByCode(tenantId: TenantId, code: string): Promise<File | null>
+  /** Those of them that there are, in any order. */
+  findMany(tenantId: TenantId, fileIds: readonly FileId[]): Promise<readonly File[]>
+  /** In the order in which they were stored. `total` is counted only where it is asked for, and is 0 otherwise. */
+  list(
+    tenantId: TenantId,
+    filter: readonly FileCondition[],
+    page: OffsetPage & { readonly withTotal: boolean },
+  ): Promise<Listed<File>>
+  /** Takes the file away, and the images that show it off their products, of which each becomes a new version. False when there is none. */
+  remove(tenantId: TenantId, fileId: FileId): Promise<boolean>
   /** What is known of bytes that this tenant has stored before. What was found first stays, for all files of these bytes. */
   findFacts(tenantId: TenantId, digest: Digest): Promise<Facts | null>
 }
+
+/** All of them hold. `like` knows `*` for any text, and ignores case. */
+export type FileCondition =
+  | { readonly field: 'name'; readonly operator: 'eq' | 'like'; readonly value: string }
+  | { readonly field: 'width' | 'height' | 'bytes'; readonly operator: 'eq' | 'lt' | 'le' | 'gt' | 'ge'; readonly value: number }
 
 export interface NewIngest {
   readonly id: IngestId
@@ -161,16 +298,21 @@ export interface NewIngest {
    * has ended is lost only when another owner took it over.
    */
   readonly idempotency: { readonly key: string; readonly fingerprint: string } | null
+  /** For requests that wait for the result and bear no key; see `claimUnanswered`. */
+  readonly answer: { readonly fingerprint: string; readonly leaseMs: number } | null
 }
 
 export interface Commit {
   readonly ingestId: IngestId
   readonly attempt: number
   readonly file:
-    | { readonly kind: 'new'; readonly id: FileId; readonly name: string | null; readonly facts: Facts }
+    | { readonly kind: 'new'; readonly id: FileId; readonly name: string | null; readonly facts: Facts; readonly reuses: boolean }
     | { readonly kind: 'existing'; readonly id: FileId }
-  /** Null when the ingest has no target. `stem` is the name before its number. */
-  readonly image: { readonly id: ImageId; readonly stem: string; readonly placement: Placement } | null
+  /** Null when the ingest has no target. `stem` is the name before its number; the id is for an image that is new. */
+  readonly image:
+    | { readonly kind: 'attach'; readonly id: ImageId; readonly stem: string; readonly placement: Placement }
+    | { readonly kind: 'replace'; readonly id: ImageId; readonly change: ImageChange }
+    | null
   readonly timeline: readonly TimelineEntry[]
 }
 
@@ -201,7 +343,8 @@ export interface Ingests {
    * The one transaction that changes the catalogue: the ingest's row is locked, then the product's; the name gets its
    * number (never one that was given before), the rank its position; file, image, roles, the product's version, the
    * ingest's state and its timeline are written together. An ingest that is terminal is left alone and its state returned,
-   * so that a commit may happen twice. Throws `ingest_unknown`, `product_unknown`, `file_reference_unknown`, `images_exceeded`.
+   * so that a commit may happen twice. Throws `ingest_unknown`, `product_unknown`, `file_reference_unknown`, `images_exceeded`,
+   * `images_unsupported`, `image_unknown`, `main_image_changed`. The result names the file and the image that there are in the end.
    */
   commit(commit: Commit, limits: Pick<Limits, 'imagesPerProductMax'>): Promise<IngestState>
   /** Ends it as rejected or failed. False when it was terminal already, or is unknown. */
@@ -221,6 +364,15 @@ export interface Ingests {
   timeline(tenantId: TenantId, id: IngestId): Promise<readonly TimelineEntry[]>
   /** Newest first, the ids below `before`. */
   list(tenantId: TenantId, filter: IngestFilter, page: { before: IngestId | null; limit: number }): Promise<readonly Ingest[]>
+  /**
+   * An ingest that an equal request has made, whose answer nobody is waiting for any more and nobody got; from now on this caller
+   * holds it. So the repeat of a request that was cut off finds its image, and two that were both answered are two.
+   */
+  claimUnanswered(tenantId: TenantId, fingerprint: string, leaseMs: number): Promise<Ingest | null>
+  /** Somebody still waits for the answer; with 0, nobody any more. */
+  holdAnswer(id: IngestId, leaseMs: number): Promise<void>
+  /** The answer was delivered, so that nobody may claim it. */
+  markAnswered(id: IngestId): Promise<void>
   /**
    * Received or running, untouched for `idleMs` by the database's clock, not in the outbox: a new epoch and a new outbox row.
    * Those first that have waited longest.
@@ -357,6 +509,22 @@ export interface Decoder {
    * `service_unavailable` when the signal is aborted before its turn has come.
    */
   inspect(path: string, signal: AbortSignal): Promise<Inspection>
+}
+
+// ── Fetcher ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface Fetched {
+  readonly contentType: string | null
+  /** From Content-Disposition, or else the last segment of the path; not yet made safe. */
+  readonly fileName: string | null
+  /** Throws `file_too_large`, or `url_unreachable` when it breaks off. */
+  readonly bytes: AsyncIterable<Uint8Array>
+}
+
+/** The only way to an address that a stranger gave: public addresses only, checked again at each redirect, bounded in time and size. */
+export interface Fetcher {
+  /** Throws `url_invalid`, `url_forbidden`, `url_unreachable`. */
+  fetch(url: string, signal: AbortSignal): Promise<Fetched>
 }
 
 // ── Observer ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -18,8 +18,22 @@ export type { PgTable } from 'drizzle-orm/pg-core'
 export type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 
 export const { and, asc, desc, DrizzleQueryError, eq, getTableColumns, gt, gte, ilike, isNotNull, isNull, lt, lte, or, sql } = orm
-export const { bigint, boolean, check, foreignKey, index, integer, json, pgTable, primaryKey, text, timestamp, unique, uuid } =
-  core
+export const {
+  bigint,
+  boolean,
+  check,
+  foreignKey,
+  index,
+  integer,
+  json,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  unique,
+  uniqueIndex,
+  uuid,
+} = core
 export const { drizzle } = driver
 export const { migrate: applyMigrations } = driverMigrator
 export const { readMigrationFiles } = migrator

@@ -3,7 +3,20 @@
  * opaque to the database is `json`, not `jsonb`: it keeps the text as it came, and does not refuse the `\u0000` that EXIF
  * and error texts may contain.
  */
-import type { ErrorCode, ErrorDetails, Facts, IngestState, RecordedAnswer, TimelineEntry, TokenRole } from '@sluice/core'
+import type {
+  ErrorCode,
+  ErrorDetails,
+  Facts,
+  IngestState,
+  IssuedKey,
+  Owner,
+  ProductKind,
+  RecordedAnswer,
+  Target,
+  TimelineEntry,
+  TokenRole,
+  Translations,
+} from '@sluice/core'
 import {
   sql,
   bigint,
@@ -18,6 +31,7 @@ import {
   text,
   timestamp,
   unique,
+  uniqueIndex,
   uuid,
 } from './drizzle.ts'
 
@@ -42,6 +56,7 @@ export const tokens = pgTable(
   'tokens',
   {
     id: uuid('id').primaryKey(),
+    number: number(),
     tenantId: tenantId(),
     name: text('name').notNull(),
     role: text('role').$type<TokenRole>().notNull(),
@@ -50,10 +65,30 @@ export const tokens = pgTable(
     createdAt: createdAt(),
     expiresAt: time('expires_at'),
     revokedAt: time('revoked_at'),
+    /** PEM; checks RSA-SHA1 signatures of OAuth 1.0a. */
+    publicKey: text('public_key'),
   },
   (table) => [
     index('tokens_by_tenant').on(table.tenantId, table.createdAt),
     check('tokens_role', sql`${table.role} in ('admin', 'writer', 'reader')`),
+  ],
+)
+
+/** Short-lived keys that act as their token. */
+export const issuedKeys = pgTable(
+  'issued_keys',
+  {
+    sha256: text('sha256').primaryKey(),
+    tokenId: uuid('token_id')
+      .notNull()
+      .references(() => tokens.id),
+    kind: text('kind').$type<IssuedKey['kind']>().notNull(),
+    createdAt: createdAt(),
+    expiresAt: time('expires_at').notNull(),
+  },
+  (table) => [
+    index('issued_keys_by_token').on(table.tokenId, table.createdAt),
+    check('issued_keys_kind', sql`${table.kind} in ('access', 'refresh')`),
   ],
 )
 
@@ -63,15 +98,28 @@ export const products = pgTable(
     id: uuid('id').primaryKey(),
     number: number(),
     tenantId: tenantId(),
+    kind: text('kind').$type<ProductKind>().notNull().default('product'),
     sku: text('sku').notNull(),
     title: text('title'),
+    status: text('status').$type<'live' | 'draft'>().notNull().default('live'),
+    owner: text('owner').$type<Owner>().notNull().default('store'),
+    websites: json('websites').$type<readonly string[]>(),
+    acceptsImages: boolean('accepts_images').notNull().default(true),
+    extra: json('extra').$type<Readonly<Record<string, unknown>>>().notNull().default({}),
     version: integer('version').notNull().default(1),
     /** Kept under the row's lock: counting ten thousand images at each commit would take a millisecond. */
     imageCount: integer('image_count').notNull().default(0),
     createdAt: createdAt(),
     updatedAt: updatedAt(),
   },
-  (table) => [unique('products_sku').on(table.tenantId, table.sku), unique('products_tenant_id').on(table.tenantId, table.id)],
+  (table) => [
+    unique('products_sku').on(table.tenantId, table.kind, table.sku),
+    unique('products_tenant_id').on(table.tenantId, table.id),
+    index('products_newest').on(table.tenantId, table.number),
+    check('products_kind', sql`${table.kind} in ('product', 'model')`),
+    check('products_status', sql`${table.status} in ('live', 'draft')`),
+    check('products_owner', sql`${table.owner} in ('store', 'organization')`),
+  ],
 )
 
 export const blobs = pgTable(
@@ -94,12 +142,15 @@ export const files = pgTable(
     id: uuid('id').primaryKey(),
     number: number(),
     tenantId: uuid('tenant_id').notNull(),
+    code: text('code').notNull(),
     digest: text('digest').notNull(),
     name: text('name'),
     createdAt: createdAt(),
   },
   (table) => [
     unique('files_tenant_id').on(table.tenantId, table.id),
+    unique('files_code').on(table.tenantId, table.code),
+    index('files_in_order').on(table.tenantId, table.number),
     index('files_by_digest').on(table.tenantId, table.digest),
     foreignKey({ name: 'files_blob', columns: [table.tenantId, table.digest], foreignColumns: [blobs.tenantId, blobs.digest] }),
   ],
@@ -118,6 +169,8 @@ export const productImages = pgTable(
     position: integer('position').notNull(),
     label: text('label').notNull(),
     excluded: boolean('excluded').notNull(),
+    hasGlobalValues: boolean('has_global_values').notNull().default(true),
+    slot: text('slot'),
     /** One ingest makes at most one image, however often it is committed. */
     ingestId: uuid('ingest_id').notNull().unique('product_images_ingest'),
     createdAt: createdAt(),
@@ -126,6 +179,8 @@ export const productImages = pgTable(
   (table) => [
     unique('product_images_name').on(table.productId, table.name),
     unique('product_images_product_id').on(table.productId, table.id),
+    unique('product_images_slot').on(table.productId, table.slot),
+    index('product_images_by_file').on(table.fileId),
     index('product_images_order').on(table.productId, table.position, table.number),
     foreignKey({
       name: 'product_images_product',
@@ -140,16 +195,37 @@ export const productImages = pgTable(
   ],
 )
 
-/** The key says it: of the images of a product, one at most has a role. */
+/** What an image is called, and where it stands, in one store view. Null falls back to the image's own. */
+export const imageStoreValues = pgTable(
+  'image_store_values',
+  {
+    imageId: uuid('image_id')
+      .notNull()
+      .references(() => productImages.id, { onDelete: 'cascade' }),
+    store: integer('store').notNull(),
+    label: text('label'),
+    position: integer('position'),
+    excluded: boolean('excluded'),
+  },
+  (table) => [primaryKey({ columns: [table.imageId, table.store] })],
+)
+
+/**
+ * The key says it: of the images of a product, one at most has a role. Store 0 is the global level; elsewhere a line without an
+ * image says that nobody has the role there.
+ */
 export const productImageRoles = pgTable(
   'product_image_roles',
   {
     productId: uuid('product_id').notNull(),
+    store: integer('store').notNull().default(0),
     role: text('role').notNull(),
-    imageId: uuid('image_id').notNull(),
+    imageId: uuid('image_id'),
   },
   (table) => [
-    primaryKey({ columns: [table.productId, table.role] }),
+    primaryKey({ columns: [table.productId, table.store, table.role] }),
+    index('product_image_roles_by_image').on(table.imageId),
+    check('product_image_roles_global', sql`${table.store} <> 0 or ${table.imageId} is not null`),
     foreignKey({
       name: 'product_image_roles_image',
       columns: [table.productId, table.imageId],
@@ -172,6 +248,9 @@ export const imageNames = pgTable(
   (table) => [primaryKey({ columns: [table.productId, table.name] })],
 )
 
+/** The product has a column of its own. */
+export type WithoutProduct<Each extends Target> = Each extends Target ? Omit<Each, 'productId'> : never
+
 /** No foreign keys to what an ingest asks for: it is a request, and what it refers to may be missing when its turn comes. */
 export const ingests = pgTable(
   'ingests',
@@ -192,14 +271,15 @@ export const ingests = pgTable(
     typeMustMatch: boolean('type_must_match'),
     fileName: text('file_name'),
 
+    reusesFile: boolean('reuses_file').notNull().default(false),
+
     productId: uuid('product_id'),
-    imageName: text('image_name'),
-    label: text('label'),
-    excluded: boolean('excluded'),
-    rank: integer('rank'),
-    /** Not `text[]`: the query builder writes a backslash in an array as none. */
-    roles: json('roles').$type<readonly string[]>(),
-    main: boolean('main'),
+    /** What is to happen on the product. */
+    target: json('target').$type<WithoutProduct<Target>>(),
+
+    /** While an equal request may still claim the answer, and who holds it until when. */
+    answerFingerprint: text('answer_fingerprint'),
+    answerHeldUntil: time('answer_held_until'),
 
     resultFileId: uuid('result_file_id'),
     resultImageId: uuid('result_image_id'),
@@ -214,6 +294,9 @@ export const ingests = pgTable(
     index('ingests_by_tenant').on(table.tenantId, table.id),
     index('ingests_by_tenant_state').on(table.tenantId, table.state, table.id),
     index('ingests_by_product').on(table.productId, table.id),
+    index('ingests_unanswered')
+      .on(table.tenantId, table.answerFingerprint)
+      .where(sql`answer_fingerprint is not null`),
     index('ingests_open')
       .on(table.updatedAt)
       .where(sql`state in ('received', 'running')`),
@@ -273,4 +356,102 @@ export const idempotencyKeys = pgTable(
     createdAt: createdAt(),
   },
   (table) => [primaryKey({ columns: [table.tenantId, table.key] }), index('idempotency_keys_by_age').on(table.createdAt)],
+)
+
+// ── What describes a catalogue ──────────────────────────────────────────────────────────────────────────────────────
+
+export const attributes = pgTable(
+  'attributes',
+  {
+    tenantId: tenantId(),
+    code: text('code').notNull(),
+    allowedExtensions: json('allowed_extensions').$type<readonly string[]>(),
+    fileBytesMax: bigint('file_bytes_max', { mode: 'number' }),
+    scopable: boolean('scopable').notNull(),
+    localizable: boolean('localizable').notNull(),
+    role: text('role'),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.code] })],
+)
+
+export const channels = pgTable(
+  'channels',
+  {
+    tenantId: tenantId(),
+    code: text('code').notNull(),
+    locales: json('locales').$type<readonly string[]>().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.code] })],
+)
+
+export const storeViews = pgTable(
+  'store_views',
+  {
+    tenantId: tenantId(),
+    /** Given within the tenant, from 1 on; 0 is the global level. */
+    number: integer('number').notNull(),
+    code: text('code').notNull(),
+    name: text('name').notNull(),
+    website: text('website').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.number] }), unique('store_views_code').on(table.tenantId, table.code)],
+)
+
+export const hierarchies = pgTable(
+  'hierarchies',
+  {
+    id: uuid('id').primaryKey(),
+    number: number(),
+    tenantId: tenantId(),
+    name: text('name').notNull(),
+    slug: text('slug'),
+    description: text('description'),
+    locales: json('locales').$type<Translations>().notNull(),
+    owner: text('owner').$type<Owner>().notNull(),
+    createdAt: createdAt(),
+    updatedAt: updatedAt(),
+  },
+  (table) => [
+    unique('hierarchies_tenant_id').on(table.tenantId, table.id),
+    index('hierarchies_newest').on(table.tenantId, table.number),
+    check('hierarchies_owner', sql`${table.owner} in ('store', 'organization')`),
+  ],
+)
+
+export const nodes = pgTable(
+  'nodes',
+  {
+    id: uuid('id').primaryKey(),
+    number: number(),
+    tenantId: uuid('tenant_id').notNull(),
+    hierarchyId: uuid('hierarchy_id').notNull(),
+    /** Null at the root. */
+    parentId: uuid('parent_id'),
+    name: text('name').notNull(),
+    slug: text('slug'),
+    description: text('description'),
+    locales: json('locales').$type<Translations>().notNull(),
+    curatedProducts: json('curated_products').$type<readonly string[]>().notNull(),
+    sortOrder: integer('sort_order'),
+    owner: text('owner').$type<Owner>().notNull(),
+    createdAt: createdAt(),
+    updatedAt: updatedAt(),
+  },
+  (table) => [
+    unique('nodes_hierarchy_id').on(table.hierarchyId, table.id),
+    index('nodes_by_parent').on(table.hierarchyId, table.parentId),
+    uniqueIndex('nodes_name').on(table.hierarchyId, sql`coalesce(parent_id, hierarchy_id)`, table.name),
+    uniqueIndex('nodes_slug').on(table.hierarchyId, sql`coalesce(parent_id, hierarchy_id)`, table.slug),
+    foreignKey({
+      name: 'nodes_hierarchy',
+      columns: [table.tenantId, table.hierarchyId],
+      foreignColumns: [hierarchies.tenantId, hierarchies.id],
+    }).onDelete('cascade'),
+    foreignKey({
+      name: 'nodes_parent',
+      columns: [table.hierarchyId, table.parentId],
+      foreignColumns: [table.hierarchyId, table.id],
+    }).onDelete('cascade'),
+    check('nodes_owner', sql`${table.owner} in ('store', 'organization')`),
+  ],
 )

@@ -29,11 +29,12 @@ export async function commit(work: Work, world: World): Promise<StepOutcome> {
 function fileOf({ ingest, file, facts }: Work, world: World): Commit['file'] {
   if (file) return { kind: 'existing', id: file.id }
   if (!facts || ingest.source.kind !== 'staged') throw new Error('commit ran before the facts were known')
-  return { kind: 'new', id: world.newId() as FileId, name: ingest.source.fileName, facts }
+  return { kind: 'new', id: world.newId() as FileId, name: ingest.source.fileName, facts, reuses: ingest.source.reusesFile }
 }
 
 function imageOf({ ingest, stem }: Work, world: World): Commit['image'] {
   if (!ingest.target) return null
+  if (ingest.target.kind === 'replace') return { kind: 'replace', id: ingest.target.imageId, change: ingest.target.change }
   if (stem === undefined) throw new Error('commit ran before the name was chosen')
-  return { id: world.newId() as ImageId, stem, placement: ingest.target.placement }
+  return { kind: 'attach', id: world.newId() as ImageId, stem, placement: ingest.target.placement }
 }
