@@ -35,14 +35,14 @@ export async function authenticate(database: Database, authorization: string | u
 }
 
 /** Denies by default: every route of the scope must declare its access, and is asked for it before its body is read. */
-export function guardRoutes(app: FastifyInstance, database: Database): void {
+export function guardRoutes(app: FastifyInstance, identify: (request: FastifyRequest) => Promise<Caller>): void {
   app.addHook('onRoute', ({ config, method, url }) => {
     if (!config?.access) throw new Error(`${String(method)} ${url} does not declare who may call it`)
   })
   app.addHook('onRequest', async (request) => {
     const access = request.routeOptions.config.access
     if (access === 'public') return
-    request.caller = await authenticate(database, request.headers.authorization, 'Bearer')
+    request.caller = await identify(request)
     requireRole(request.caller, access ?? 'admin')
   })
 }

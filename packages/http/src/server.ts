@@ -3,7 +3,10 @@ import { type IntakeWorld, type Limits, SluiceError } from '@sluice/core'
 import { discardRest } from './bodies/request-bytes.ts'
 import { answerClientError } from './client-errors.ts'
 import { nativeApi } from './native/index.ts'
-import { handleError, sendProblem } from './problem.ts'
+import { type DialectContext, dialectAt } from './dialect.ts'
+import { DIALECTS } from './dialects.ts'
+import { mediaRoutes } from './media-links.ts'
+import { handleError } from './problem.ts'
 import { refuseUnknownAddresses } from './unknown-addresses.ts'
 import { compileValidator } from './validation.ts'
 
@@ -12,18 +15,27 @@ export interface ServerOptions {
   readonly logger: FastifyBaseLogger
 }
 
-/** The public server: the native API, and nothing that only operators may see. */
+/** The public server: the native API and the dialects, and nothing that only operators may see. */
 export async function buildServer({ world, logger }: ServerOptions): Promise<FastifyInstance> {
-  const app = bareServer(world.limits, logger)
+  const app = bareServer(world.limits, logger, (error, request, reply) =>
+    (dialectAt(DIALECTS, request.url)?.answerError ?? handleError)(error, request, reply),
+  )
   refuseUnknownAddresses(app)
-  await app.register(nativeApi, { world })
+  const closing = new AbortController()
+  app.addHook('preClose', async () => closing.abort())
+  const context: DialectContext = { world, closing: closing.signal }
+  await app.register(nativeApi, context)
+  for (const dialect of DIALECTS) await app.register((scope) => dialect.register(scope, context))
+  mediaRoutes(app, world)
   return app
 }
+
+type ErrorHandler = typeof handleError
 
 const SILENCE_MARGIN_MS = 1_000
 
 /** Fastify with timeouts (its own defaults are none), bounds, our errors, and nothing else. */
-export function bareServer(limits: Limits, logger: FastifyBaseLogger): FastifyInstance {
+export function bareServer(limits: Limits, logger: FastifyBaseLogger, onError: ErrorHandler = handleError): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -38,12 +50,12 @@ export function bareServer(limits: Limits, logger: FastifyBaseLogger): FastifyIn
     routerOptions: { maxParamLength: 1_024, ignoreTrailingSlash: true },
     forceCloseConnections: 'idle',
     clientErrorHandler: answerClientError,
-    frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
+    frameworkErrors: (error, request, reply) => void onError(error, request, reply),
   })
   app.decorateRequest('caller', null)
   app.setValidatorCompiler(compileValidator)
-  app.setErrorHandler(handleError)
-  app.setNotFoundHandler((_request, reply) => sendProblem(reply, new SluiceError('route_unknown')))
+  app.setErrorHandler(onError)
+  app.setNotFoundHandler((request, reply) => onError(new SluiceError('route_unknown'), request, reply))
   app.addHook('onSend', async (_request, reply) => void reply.header('x-content-type-options', 'nosniff'))
   // Many clients read the answer only when they have sent everything, so what is left of a refused upload is read and dropped.
   app.addHook('onResponse', async (request) => discardRest(request.raw, limits.fileBytesMax))

@@ -1,9 +1,9 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
-import type { IntakeWorld } from '@sluice/core'
-import { guardRoutes } from '../authenticate.ts'
+import { authenticate, guardRoutes } from '../authenticate.ts'
 import { acceptJsonOnly } from '../bodies/json-only.ts'
+import type { DialectContext } from '../dialect.ts'
 import { fileRoutes } from './files.ts'
 import { imageChangeRoutes } from './image-changes.ts'
 import { imageRoutes } from './images.ts'
@@ -11,21 +11,15 @@ import { ingestRoutes } from './ingests.ts'
 import { openApi } from './openapi.ts'
 import { productRoutes } from './products.ts'
 
-export interface NativeOptions {
-  readonly world: IntakeWorld
-  /** Aborted when the server stops: nobody is kept waiting for what may come after it. */
-  readonly closing: AbortSignal
-}
+export type NativeOptions = DialectContext
 
 /** Our own API under `/v1`, its description at `/v1/openapi.json`, and the readable form of that at `/docs`. */
-export async function nativeApi(app: FastifyInstance, { world }: { readonly world: IntakeWorld }): Promise<void> {
-  const closing = new AbortController()
-  app.addHook('preClose', async () => closing.abort())
-  const options: NativeOptions = { world, closing: closing.signal }
+export async function nativeApi(app: FastifyInstance, options: NativeOptions): Promise<void> {
+  const { database } = options.world
   await app.register(swagger, openApi)
   await app.register(
     async (v1) => {
-      guardRoutes(v1, world.database)
+      guardRoutes(v1, (request) => authenticate(database, request.headers.authorization, 'Bearer'))
       acceptJsonOnly(v1)
       v1.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, async () => app.swagger())
       for (const routes of [productRoutes, imageRoutes, imageChangeRoutes, fileRoutes, ingestRoutes])

@@ -20,6 +20,10 @@ export function readPlacement(fields: Readonly<Record<string, unknown>>, rules: 
   const placement: Placement = {
     name: readText(fields['name'], 'name', limits.fileNameLengthMax, report) || null,
     label: readText(fields['label'], 'label', limits.labelLengthMax, report) ?? '',
+    position: null,
+    replacesMain: null,
+    store: null,
+    slot: null,
     rank: readRank(fields['position'], limits.imagesPerProductMax, report),
     roles: readRoles(fields['roles'], limits.rolesMax, report),
     main: readBoolean(fields['main'], 'main', report),

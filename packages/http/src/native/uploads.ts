@@ -10,15 +10,15 @@ import {
   isTerminal,
   type Product,
   SluiceError,
-  waitForIngest,
 } from '@sluice/core'
 import { callerOf } from '../authenticate.ts'
 import { PROBLEM_TYPE, problemOf } from '../problem.ts'
 import { type Given, readSource } from './image-source.ts'
 import type { NativeOptions } from './index.ts'
-import { fingerprintOf, openRepeatable, type Repeatable, sendRecorded } from './idempotency.ts'
+import { fingerprintOf, openRepeatable, type Repeatable, sendRecorded } from '../idempotency.ts'
 import { readPlacement } from './placement.ts'
-import { preferredWaitMs } from './prefer.ts'
+import { preferredWaitMs } from '../prefer.ts'
+import { waitForEnd } from '../wait-for-end.ts'
 import { filePath, fileView, imagePath, imageView, ingestPath, ingestView } from './views.ts'
 
 /** Takes one upload from its first byte to its answer. `product` is null for a file without a target. */
@@ -42,7 +42,9 @@ export async function takeUpload(
   const seen =
     waitMs === 0
       ? ingest
-      : await waited(world, request, ingest, AbortSignal.any([closing, AbortSignal.timeout(waitMs)])).catch(untold(reply, ingest))
+      : await waitForEnd(world.database, request, ingest, AbortSignal.any([closing, AbortSignal.timeout(waitMs)])).catch(
+          untold(reply, ingest),
+        )
   return answer(world, caller, reply, seen, waitMs > 0, repeatable.key)
 }
 
@@ -63,8 +65,14 @@ async function receive(
     const fingerprint = fingerprintOf({ address: `${request.method} ${product?.id ?? 'files'}`, source, fields: placement })
     if (earlier) return await findEarlier(world, caller, earlier, fingerprint, from)
 
-    const target = product && { productId: product.id, placement }
-    return await acceptIngest(world, caller, { id, from, target, idempotency: key === null ? null : { key, fingerprint } })
+    const target = product && ({ kind: 'attach', productId: product.id, placement } as const)
+    return await acceptIngest(world, caller, {
+      id,
+      from,
+      target,
+      idempotency: key === null ? null : { key, fingerprint },
+      answer: null,
+    })
   } catch (error) {
     // acceptIngest has discarded what it may; doing it twice is harmless, and anything but a refusal leaves the bytes to their ingest.
     if (isRefusal(error)) await discard(from)
@@ -122,19 +130,6 @@ function untold<Known>(reply: FastifyReply, known: Known): (error: unknown) => K
   return (error) => {
     reply.log.warn({ err: error }, 'accepted, but what became of it cannot be read')
     return known
-  }
-}
-
-/** The ingest when it is over, or as it is when the client has gone or the wait is up. */
-async function waited(world: IntakeWorld, request: FastifyRequest, ingest: Ingest, enough: AbortSignal): Promise<Ingest> {
-  const gone = new AbortController()
-  const onClose = () => gone.abort()
-  request.raw.socket.once('close', onClose)
-  try {
-    const signal = AbortSignal.any([gone.signal, enough])
-    return (await waitForIngest(world.database, ingest.tenantId, ingest.id, signal)) ?? ingest
-  } finally {
-    request.raw.socket.off('close', onClose)
   }
 }
 

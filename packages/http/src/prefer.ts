@@ -7,3 +7,8 @@ export function preferredWaitMs(header: string | string[] | undefined, waitMsMax
   }
   return 0
 }
+
+/** RFC 7240 §4.1: the client would rather have a 202 than wait. */
+export function prefersAsync(header: string | string[] | undefined): boolean {
+  return [header ?? []].flat().some((line) => /(^|,)\s*respond-async\s*(,|;|$)/i.test(line))
+}

@@ -1,0 +1,4 @@
+import type { Dialect } from './dialect.ts'
+
+/** Every foreign API that is served. To add one, write its folder and put it here. */
+export const DIALECTS: readonly Dialect[] = []
