@@ -27,6 +27,7 @@ async function openServices(): Promise<AsyncDisposable> {
   const s3 = stack.use(await openTestS3({ port: 9010 }))
   const variables = {
     SLUICE_DATABASE_URL: postgres.url,
+    SLUICE_SECRET_KEY: 'a-secret-key-of-servers-that-keep-nothing',
     ...(redis ? { SLUICE_REDIS_URL: redis.url } : {}),
     SLUICE_S3_ENDPOINT: `http://${s3.endPoint}:${s3.port}`,
     SLUICE_S3_ACCESS_KEY: s3.accessKey,

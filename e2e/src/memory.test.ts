@@ -46,6 +46,7 @@ describe.runIf(process.platform === 'linux').each(WIRINGS)(
           PATH: process.env['PATH'],
           SLUICE_DATA_DIR: dataDir,
           SLUICE_DATABASE_URL: testDatabase.url,
+          SLUICE_SECRET_KEY: 'a-secret-key-for-nothing-but-tests',
           SLUICE_HTTP_PORT: String(httpPort),
           SLUICE_OPS_PORT: String(opsPort),
           ...wires(wiring, dataDir),

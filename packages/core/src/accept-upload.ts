@@ -12,7 +12,10 @@ import type { Caller, NewIngest, World } from './ports.ts'
 const HEAD_BYTES = 4100
 
 /** The part of the world that an intake touches: it never calls the queue, the outbox does. */
-export type IntakeWorld = Omit<World, 'queue' | 'random'>
+export type IntakeWorld = Omit<World, 'queue' | 'random'> & {
+  /** What links and OAuth 1.0a secrets are derived from. Never logged. */
+  readonly secretKey: string
+}
 
 /** What a request says of the bytes that it brings. */
 export interface Declaration {

@@ -17,8 +17,6 @@ export interface World {
   readonly observer: Observer
   readonly policy: Policy
   readonly limits: Limits
-  /** What links and OAuth 1.0a secrets are derived from. Never logged. */
-  readonly secretKey: string
   /** A UUID, version 7: ids sort by the time they were made. */
   readonly newId: () => string
   readonly now: () => Date
@@ -112,6 +110,8 @@ export interface Tokens {
   issue(tokenId: TokenId, keys: readonly IssuedKey[]): Promise<void>
   /** The caller behind a refresh token, which is void from now on. Null for all else. */
   redeem(sha256Hex: string): Promise<Caller | null>
+  /** Removes issued keys that have expired; returns how many. */
+  forgetExpired(limit: number): Promise<number>
   /** The PEM of the key that checks RSA-SHA1 signatures of OAuth 1.0a; null when the token has none, or is not active. */
   findPublicKey(tokenId: TokenId): Promise<string | null>
   /** False when there is no such token. */
@@ -127,11 +127,19 @@ export interface IssuedKey {
 /** Issued keys of one token that are valid at the same time. */
 export const ISSUED_MAX = 1_000
 
-/** Single use within a window of time. */
+/** Single use within a window of time, by the database's clock. */
 export interface Nonces {
-  /** False when this nonce was used before with this timestamp. It is remembered for at least `keepMs`. */
+  /**
+   * False when this nonce was used before with this timestamp, or when the timestamp, in seconds, lies further than `keepMs`
+   * from now: what could have been forgotten is refused. `keepMs` is at most `NONCE_MS_MAX`.
+   */
   use(tokenId: TokenId, timestamp: number, nonce: string, keepMs: number): Promise<boolean>
+  /** Lets go of what `use` refuses for its age, where that costs next to nothing. */
+  forget(): Promise<void>
 }
+
+/** The longest that a nonce can be remembered. */
+export const NONCE_MS_MAX = 1_800_000
 
 export interface Products {
   /** Throws `sku_taken`. Versions begin at 1. The same id and SKU again return what is there. */
@@ -261,7 +269,7 @@ export interface ProductImages {
     expectedVersion: number | null,
     replaces?: ImageId | null,
   ): Promise<number>
-  /** Takes off all images that are not named and puts the rest into this order. Throws `order_incomplete` where a named one is not there. */
+  /** Takes off all images that are not named and puts the rest into this order. Throws `order_incomplete` where a named one is not there, or named twice. */
   keepOnly(tenantId: TenantId, ref: ProductRef, order: readonly ImageId[], expectedVersion: number | null): Promise<number>
 }
 

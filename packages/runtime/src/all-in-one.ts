@@ -6,6 +6,7 @@ import { openEmbeddedPostgres } from './embedded-postgres.ts'
 import { openIntake } from './intake.ts'
 import type { Running } from './lifecycle.ts'
 import type { Observability } from './observer.ts'
+import { keepSecretKey } from './secret-key.ts'
 import { openWorker } from './worker.ts'
 import { openIngestQueue, openParts, type Parts } from './world.ts'
 
@@ -29,7 +30,7 @@ export async function openAllInOne(config: Config, observability: Observability)
   const sides: AsyncDisposable[] = []
   stack.defer(async () => void (await Promise.all(sides.map((side) => side[Symbol.asyncDispose]()))))
   sides.push(await openWorker(parts, queue))
-  const intake = await openIntake(parts)
+  const intake = await openIntake(parts, await keepSecretKey(config))
   sides.push(intake)
   const console = await openConsole(parts, queue)
   sides.push(console)

@@ -52,6 +52,20 @@ export const VARIABLES = {
   opsHost: word('SLUICE_OPS_HOST', 'The address on which health and metrics are served.', '127.0.0.1'),
   opsPort: port('SLUICE_OPS_PORT', 'The port of health and metrics.', 8082),
   bootstrapToken: secret('SLUICE_BOOTSTRAP_TOKEN', 'An admin token that exists from the first start.'),
+  secretKey: {
+    ...secret('SLUICE_SECRET_KEY', 'What links to images and OAuth 1.0a secrets are derived from; the same for all intakes.', 32),
+    defaultText: 'under `sluice up` a random one, kept in the data directory',
+  },
+  publicUrl: origin(
+    'SLUICE_PUBLIC_URL',
+    'The address under which clients reach the API, for links; without it, the one that they used.',
+  ),
+  guestTenant: {
+    ...optional(
+      word('SLUICE_GUEST_TENANT', 'The tenant whose live products anybody may look at, where an API knows guests.', ''),
+    ),
+    defaultText: 'nobody is let in without a token',
+  },
   roles: roles('SLUICE_POLICY_ROLES', 'The roles that an image may have, with commas between them.'),
   keepGps: flag('SLUICE_POLICY_KEEP_GPS', 'Whether coordinates in EXIF are kept among the facts.', false),
   logLevel: logLevel('SLUICE_LOG_LEVEL', 'The least severe lines that are logged; by default `info`, under `sluice up` `warn`.'),
@@ -104,9 +118,10 @@ function origin(name: string, meaning: string): Variable<string | null> {
   return { name, meaning, allowed: 'a URL of http: or https: without a path', parse, byDefault: null }
 }
 
-function secret(name: string, meaning: string): Variable<string | null> {
-  const parse = (text: string) => (/^[\x21-\x7e]+$/.test(text) ? text : undefined)
-  return { name, meaning, allowed: 'visible ASCII without spaces', parse, byDefault: null, secret: true }
+function secret(name: string, meaning: string, lengthMin = 1): Variable<string | null> {
+  const parse = (text: string) => (/^[\x21-\x7e]+$/.test(text) && text.length >= lengthMin ? text : undefined)
+  const allowed = `visible ASCII without spaces${lengthMin > 1 ? `, ${lengthMin} characters or more,` : ''}`
+  return { name, meaning, allowed, parse, byDefault: null, secret: true }
 }
 
 function directory(name: string, meaning: string): Variable<string | null> {

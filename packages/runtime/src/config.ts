@@ -13,6 +13,7 @@ export interface Config {
   readonly console: Listen
   readonly ops: Listen
   readonly bootstrapToken: string | null
+  readonly secretKey: string | null
   readonly policy: Policy
   /** Null: the process decides. */
   readonly logLevel: LogLevel | null
@@ -64,7 +65,13 @@ export function readConfig(environment: Environment): Config {
     console: { host: read(VARIABLES.consoleHost), port: read(VARIABLES.consolePort) },
     ops: { host: read(VARIABLES.opsHost), port: read(VARIABLES.opsPort) },
     bootstrapToken: read(VARIABLES.bootstrapToken),
-    policy: { keepGps: read(VARIABLES.keepGps), roles: read(VARIABLES.roles) },
+    secretKey: read(VARIABLES.secretKey),
+    policy: {
+      keepGps: read(VARIABLES.keepGps),
+      roles: read(VARIABLES.roles),
+      guestTenant: read(VARIABLES.guestTenant),
+      publicUrl: read(VARIABLES.publicUrl),
+    },
     logLevel: read(VARIABLES.logLevel),
     worker: { concurrency: read(VARIABLES.workerConcurrency) },
     decoder: { processes: read(VARIABLES.decoderProcesses) },

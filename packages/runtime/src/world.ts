@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto'
-import type { Database, Decoder, IntakeWorld, Objects, World } from '@sluice/core'
+import type { Database, Decoder, Objects, World } from '@sluice/core'
 import { openDatabase } from '@sluice/database'
 import { openDecoder } from '@sluice/images'
 import { type IngestQueue, openQueue, type QueueConnection } from '@sluice/queue'
@@ -32,7 +32,8 @@ export async function openParts(
   return { config, observability, databaseUrl, database, objects, decoder, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
-export function intakeWorld({ config, observability, database, objects, decoder }: Parts): IntakeWorld {
+/** What intake and worker have in common. */
+export function worldOf({ config, observability, database, objects, decoder }: Parts): Omit<World, 'queue' | 'random'> {
   const { limits, policy } = config
   return {
     database,
@@ -47,7 +48,7 @@ export function intakeWorld({ config, observability, database, objects, decoder 
 }
 
 export function workerWorld(parts: Parts, queue: IngestQueue): World {
-  return { ...intakeWorld(parts), queue, random: Math.random }
+  return { ...worldOf(parts), queue, random: Math.random }
 }
 
 export function openIngestQueue({

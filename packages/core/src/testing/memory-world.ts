@@ -1,5 +1,7 @@
+import type { IntakeWorld } from '../accept-upload.ts'
 import { DEFAULT_LIMITS } from '../limits.ts'
-import type { Objects, Observed, Observer, World } from '../ports.ts'
+import { SluiceError } from '../errors.ts'
+import type { Fetcher, Objects, Observed, Observer, World } from '../ports.ts'
 import { DEFAULT_ROLES } from '../product-image.ts'
 import { newId } from './builders.ts'
 import type { TestedDatabase } from './database-suite.ts'
@@ -10,7 +12,7 @@ import { memoryQueue } from './memory-queue.ts'
 import type { TestedQueue } from './queue-suite.ts'
 import { scriptedDecoder } from './scripted-decoder.ts'
 
-export interface MemoryWorld extends World, AsyncDisposable {
+export interface MemoryWorld extends World, Pick<IntakeWorld, 'secretKey'>, AsyncDisposable {
   readonly database: TestedDatabase
   readonly objects: Objects & AsyncDisposable
   readonly queue: TestedQueue
@@ -33,7 +35,9 @@ export function memoryWorld(parts: WorldParts = {}): MemoryWorld {
     queue: memoryQueue(),
     decoder: scriptedDecoder(),
     observer,
-    policy: { keepGps: false, roles: DEFAULT_ROLES },
+    policy: { keepGps: false, roles: DEFAULT_ROLES, guestTenant: null, publicUrl: null },
+    fetcher: unreachable,
+    secretKey: 'a-secret-key-for-tests',
     limits: DEFAULT_LIMITS,
     newId,
     random: () => 0.5,
@@ -50,6 +54,13 @@ export function memoryWorld(parts: WorldParts = {}): MemoryWorld {
       await world.database[Symbol.asyncDispose]()
     },
   }
+}
+
+/** There is nothing out there. */
+const unreachable: Fetcher = {
+  fetch: async () => {
+    throw new SluiceError('url_unreachable')
+  },
 }
 
 export function recordingObserver(): Observer & { readonly observed: readonly Observed[] } {
