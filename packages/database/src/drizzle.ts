@@ -13,7 +13,7 @@ const driver: typeof import('drizzle-orm/postgres-js') = require('drizzle-orm/po
 const driverMigrator: typeof import('drizzle-orm/postgres-js/migrator') = require('drizzle-orm/postgres-js/migrator')
 const migrator: typeof import('drizzle-orm/migrator') = require('drizzle-orm/migrator')
 
-export type { InferSelectModel, SQL } from 'drizzle-orm'
+export type { InferSelectModel, SQL, SQLWrapper } from 'drizzle-orm'
 export type { PgTable } from 'drizzle-orm/pg-core'
 export type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 

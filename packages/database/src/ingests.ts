@@ -7,14 +7,16 @@ import {
   type NewIngest,
   type Problem,
   SluiceError,
+  type Target,
   type TenantId,
 } from '@sluice/core'
 import { and, asc, eq, getTableColumns, type SQL, sql } from './drizzle.ts'
+import { openAnswers } from './answers.ts'
 import { commitIngest } from './commit.ts'
 import type { Db } from './connection.ts'
 import { listIngests } from './ingest-list.ts'
-import { arrayLiteral, ingestOf, rowOf, withoutNul } from './rows.ts'
-import { ingests, ingestTimeline } from './schema.ts'
+import { arrayLiteral, ingestOf, isText, rowOf, withoutNul } from './rows.ts'
+import { ingests, ingestTimeline, type WithoutProduct } from './schema.ts'
 import { INGEST_CHANNEL, OUTBOX_CHANNEL } from './signals.ts'
 import { note } from './timeline.ts'
 import { prepared, type Runner } from './transaction.ts'
@@ -48,6 +50,7 @@ export function openIngests(runner: Runner): Ingests {
 
   return {
     find,
+    ...openAnswers(runner),
     commit: (commit, limits) => commitIngest(runner, commit, limits),
     list: (tenantId, filter, page) => listIngests(runner, tenantId, filter, page),
 
@@ -140,7 +143,7 @@ const QUEUE_CHANGED = sql`insert into outbox (ingest_id, epoch) select id, epoch
 
 /** The ingest, its outbox row, its first line, and the claim on the key: one statement, so all of them or none. */
 function acceptance(ingest: NewIngest): SQL {
-  const { idempotency } = ingest
+  const { idempotency, answer } = ingest
   const bound = sql`
     update idempotency_keys set fingerprint = ${idempotency?.fingerprint}
     where tenant_id = ${ingest.tenantId} and key = ${idempotency?.key} and owner_id = ${ingest.id}
@@ -150,6 +153,11 @@ function acceptance(ingest: NewIngest): SQL {
     const column = getTableColumns(ingests)[key as keyof ReturnType<typeof newRow>]
     return [sql.identifier(column.name), sql`${sql.param(value, column)}::${sql.raw(column.getSQLType())}`] as const
   })
+  if (answer) {
+    const heldUntil = sql`clock_timestamp() + ${answer.leaseMs}::float8 * interval '1 ms'`
+    entries.push([sql.identifier('answer_fingerprint'), sql`${answer.fingerprint}::text`])
+    entries.push([sql.identifier('answer_held_until'), heldUntil])
+  }
   const names = sql.join(
     entries.map(([name]) => name),
     sql`, `,
@@ -166,7 +174,6 @@ function acceptance(ingest: NewIngest): SQL {
 
 function newRow({ id, tenantId, tokenId, source, target }: NewIngest) {
   const staged = source.kind === 'staged' ? source : null
-  const placement = target?.placement
   return {
     id,
     tenantId,
@@ -179,14 +186,23 @@ function newRow({ id, tenantId, tokenId, source, target }: NewIngest) {
     declaredType: staged?.declaredType ?? null,
     typeMustMatch: staged?.typeMustMatch ?? null,
     fileName: staged?.fileName ?? null,
+    reusesFile: staged?.reusesFile ?? false,
     productId: target?.productId ?? null,
-    imageName: placement?.name ?? null,
-    label: placement?.label ?? null,
-    excluded: placement?.excluded ?? null,
-    rank: placement?.rank ?? null,
-    roles: placement ? [...placement.roles] : null,
-    main: placement?.main ?? null,
+    target: target && sayable(withoutProduct(target)),
   }
+}
+
+function withoutProduct({ productId: _, ...target }: Target): WithoutProduct<Target> {
+  return target
+}
+
+/** `json` takes texts that it does not give back alone: one such row, and no search of the tenant would end well. */
+function sayable<T>(value: T): T {
+  JSON.stringify(value, (_, part: unknown) => {
+    if (typeof part === 'string' && !(isText(part) && part.isWellFormed())) throw new SluiceError('request_invalid')
+    return part
+  })
+  return value
 }
 
 function problemSet(problem: Problem | null): SQL {

@@ -1,8 +1,11 @@
 import type { Database } from '@sluice/core'
+import { openCatalogue } from './catalogue.ts'
 import { sql } from './drizzle.ts'
 import { openFiles } from './files.ts'
+import { openHierarchies } from './hierarchies.ts'
 import { openIdempotencyKeys } from './idempotency.ts'
 import { openIngests } from './ingests.ts'
+import { openNonces } from './nonces.ts'
 import { openOutbox } from './outbox.ts'
 import { openPool, type PoolOptions } from './pool.ts'
 import { openProductImages } from './product-images.ts'
@@ -24,11 +27,14 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database &
     tenants: openTenants(runner),
     tokens: openTokens(runner),
     products: openProducts(runner),
+    catalogue: openCatalogue(runner),
+    hierarchies: openHierarchies(runner),
     images: openProductImages(runner),
     files: openFiles(runner),
     ingests: openIngests(runner),
     outbox: openOutbox(runner),
     idempotency: openIdempotencyKeys(runner),
+    nonces: openNonces(runner),
     signals,
     ping: async () => void (await runner.query((db) => db.execute(sql`select 1`))),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

@@ -1,32 +1,48 @@
 import { type Product, type ProductRef, type Products, SluiceError, type TenantId } from '@sluice/core'
-import { and, eq, sql } from './drizzle.ts'
+import { and, desc, eq, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
+import { pageOf } from './page.ts'
 import { canExist, only, productOf } from './rows.ts'
 import { products } from './schema.ts'
 import { prepared, type Runner } from './transaction.ts'
 
 /** How each kind of reference finds its row. */
-const COLUMNS = { id: products.id, number: products.number, sku: products.sku } as const
+const COLUMNS = { id: products.id, number: products.number, sku: products.sku, model: products.sku } as const
 
 function refValue(ref: ProductRef): string | number {
-  return ref.kind === 'id' ? ref.id : ref.kind === 'number' ? ref.number : ref.sku
+  switch (ref.kind) {
+    case 'id':
+      return ref.id
+    case 'number':
+      return ref.number
+    case 'sku':
+      return ref.sku
+    case 'model':
+      return ref.code
+  }
+}
+
+/** A code is unique among what is of one kind. */
+function isOfKind(kind: ProductRef['kind']) {
+  return kind === 'sku' || kind === 'model' ? eq(products.kind, kind === 'sku' ? 'product' : 'model') : undefined
 }
 
 export function isReferred(ref: ProductRef, tenantId: TenantId) {
-  return and(eq(products.tenantId, tenantId), eq(COLUMNS[ref.kind], refValue(ref)))
+  return and(eq(products.tenantId, tenantId), isOfKind(ref.kind), eq(COLUMNS[ref.kind], refValue(ref)))
 }
 
 const byKind = {
   id: prepared((db) => select(db, 'id')),
   number: prepared((db) => select(db, 'number')),
   sku: prepared((db) => select(db, 'sku')),
+  model: prepared((db) => select(db, 'model')),
 }
 
 function select(db: Db, kind: ProductRef['kind']) {
   return db
     .select()
     .from(products)
-    .where(and(eq(products.tenantId, sql.placeholder('tenantId')), eq(COLUMNS[kind], sql.placeholder('value'))))
+    .where(and(eq(products.tenantId, sql.placeholder('tenantId')), isOfKind(kind), eq(COLUMNS[kind], sql.placeholder('value'))))
     .prepare(`product_by_${kind}`)
 }
 
@@ -43,9 +59,22 @@ export function openProducts({ query }: Runner): Products {
       const [row] = await query((db) => db.insert(products).values(product).onConflictDoNothing().returning())
       if (row) return productOf(row)
       // The same call again, after its answer was lost?
-      const known = await find(product.tenantId, { kind: 'sku', sku: product.sku })
+      const { tenantId, sku } = product
+      const known = await find(tenantId, product.kind === 'model' ? { kind: 'model', code: sku } : { kind: 'sku', sku })
       if (known?.id === product.id) return known
       throw new SluiceError('sku_taken')
+    },
+    async update(tenantId, ref, change) {
+      if (!canExist(ref)) throw new SluiceError('product_unknown')
+      const set = { ...change, updatedAt: sql`clock_timestamp()` }
+      const [row] = await query((db) => db.update(products).set(set).where(isReferred(ref, tenantId)).returning())
+      if (!row) throw new SluiceError('product_unknown')
+      return productOf(row)
+    },
+    async list(tenantId, page) {
+      const own = and(eq(products.tenantId, tenantId), eq(products.kind, 'product'))
+      const { items, total } = await query((db) => pageOf(db, products, own, desc(products.number), page))
+      return { items: items.map(productOf), total }
     },
   }
 }

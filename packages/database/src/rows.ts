@@ -11,6 +11,7 @@ import type {
   ProductId,
   ProductRef,
   Source,
+  Target,
   TenantId,
 } from '@sluice/core'
 import { isUuid, SluiceError } from '@sluice/core'
@@ -34,12 +35,12 @@ export function only<T>(rows: readonly T[]): T {
 }
 
 export function productOf(row: InferSelectModel<typeof products>): Product {
-  const { id, number, tenantId, sku, title, version, createdAt } = row
-  return { id: id as ProductId, number, tenantId: tenantId as TenantId, sku, title, version, createdAt }
+  const { imageCount: _, ...product } = row
+  return { ...product, id: product.id as ProductId, tenantId: product.tenantId as TenantId }
 }
 
-export function fileOf({ id, number, tenantId, name, createdAt }: InferSelectModel<typeof files>, facts: Facts): File {
-  return { id: id as FileId, number, tenantId: tenantId as TenantId, name, facts, createdAt }
+export function fileOf({ id, number, tenantId, code, name, createdAt }: InferSelectModel<typeof files>, facts: Facts): File {
+  return { id: id as FileId, number, tenantId: tenantId as TenantId, code, name, facts, createdAt }
 }
 
 type IngestRow = InferSelectModel<typeof ingests>
@@ -73,14 +74,12 @@ function sourceOf(row: IngestRow): Source {
     declaredType: row.declaredType,
     typeMustMatch: row.typeMustMatch ?? false,
     fileName: row.fileName,
+    reusesFile: row.reusesFile,
   }
 }
 
-function targetOf(row: IngestRow): Ingest['target'] {
-  if (row.productId === null) return null
-  const { imageName: name, rank, main } = row
-  const placement = { name, label: row.label ?? '', excluded: row.excluded ?? false, rank, roles: row.roles ?? [], main }
-  return { productId: row.productId as ProductId, placement }
+function targetOf({ productId, target }: IngestRow): Target | null {
+  return productId === null || target === null ? null : { productId: productId as ProductId, ...target }
 }
 
 function problemOf({ problemCode, problemDetail, problemDetails }: IngestRow): Ingest['problem'] {
@@ -92,7 +91,8 @@ function problemOf({ problemCode, problemDetail, problemDetails }: IngestRow): I
 /** False for what no row can bear: asking the database for it would be an error and not an absence. */
 export function canExist(ref: ProductRef): boolean {
   if (ref.kind === 'id') return isUuid(ref.id)
-  return ref.kind === 'number' ? Number.isSafeInteger(ref.number) : isText(ref.sku)
+  if (ref.kind === 'number') return Number.isSafeInteger(ref.number)
+  return isText(ref.kind === 'model' ? ref.code : ref.sku)
 }
 
 /** PostgreSQL's text holds every character but one. */

@@ -1,9 +1,12 @@
 import type { TenantId } from '../ids.ts'
 import { newId } from './builders.ts'
 import type { TestedDatabase } from './database-suite.ts'
+import { memoryCatalogue } from './memory/catalogue.ts'
 import { memoryFiles } from './memory/files.ts'
+import { memoryHierarchies } from './memory/hierarchies.ts'
 import { memoryIdempotencyKeys } from './memory/idempotency.ts'
 import { memoryIngests } from './memory/ingests.ts'
+import { memoryNonces } from './memory/nonces.ts'
 import { memoryOutbox } from './memory/outbox.ts'
 import { memoryProductImages, memoryProducts } from './memory/products.ts'
 import { memorySignals } from './memory/signals.ts'
@@ -27,11 +30,14 @@ export function memoryDatabase({ now = () => new Date() }: { readonly now?: () =
     tenants: { findByName: async (name) => tables.tenants.get(name) ?? null },
     tokens: memoryTokens(tables),
     products: memoryProducts(tables),
+    catalogue: memoryCatalogue(),
+    hierarchies: memoryHierarchies(tables),
     images: memoryProductImages(tables),
     files: memoryFiles(tables),
     ingests: memoryIngests(tables),
     outbox: memoryOutbox(tables),
     idempotency: memoryIdempotencyKeys(tables),
+    nonces: memoryNonces(tables),
     signals,
     ping: async () => {},
     [Symbol.asyncDispose]: async () => {},

@@ -2,6 +2,7 @@ import { SluiceError } from '../../errors.ts'
 import type { IngestId, TenantId } from '../../ids.ts'
 import { INGEST_STATES, type Ingest, isTerminal, type IngestState } from '../../ingest.ts'
 import type { Ingests, NewIngest } from '../../ports.ts'
+import { holdNewAnswer, memoryAnswers } from './answers.ts'
 import { commitIngest } from './commit.ts'
 import { bindKey } from './idempotency.ts'
 import { listIngests } from './ingest-list.ts'
@@ -16,6 +17,7 @@ export function memoryIngests(tables: Tables): Ingests {
   }
 
   return {
+    ...memoryAnswers(tables),
     find: async (tenantId, id) => find(tenantId, id),
     timeline: async (tenantId, id) => (find(tenantId, id) && tables.timelines.get(id)) ?? [],
     list: async (tenantId, filter, page) => listIngests(tables, tenantId, filter, page),
@@ -26,6 +28,7 @@ export function memoryIngests(tables: Tables): Ingests {
       if (known) return known
       if (!bindKey(tables, ingest)) throw new SluiceError('idempotency_key_in_flight')
       const accepted = writeIngest(tables, received(ingest, now()), { own: { step: 'accept', outcome: 'done' } })
+      holdNewAnswer(tables, ingest)
       enqueue(tables, accepted)
       return accepted
     },

@@ -6,19 +6,36 @@ import { at, giveRoles, placeAt, takeRoles } from './images.ts'
 import { findProduct, type ProductRow, type Tables } from './tables.ts'
 
 export function memoryProducts(tables: Tables): Products {
+  const { products, nextNumber, now } = tables
   return {
     async create(product) {
       const { id, tenantId, sku } = product
-      const known = findProduct(tables, tenantId, { kind: 'sku', sku })?.product
+      const ref = product.kind === 'model' ? ({ kind: 'model', code: sku } as const) : ({ kind: 'sku', sku } as const)
+      const known = findProduct(tables, tenantId, ref)?.product
       if (known && known.id !== id) throw new SluiceError('sku_taken')
       if (known) return known
-      const created = { ...product, number: tables.nextNumber(), version: 1, createdAt: tables.now() }
-      tables.products.set(id, { product: created, images: [], names: new Set() })
+      const times = { createdAt: now(), updatedAt: now() }
+      const created = { ...NEW, ...product, number: nextNumber(), version: 1, ...times }
+      products.set(id, { product: created, images: [], names: new Set() })
       return created
     },
     find: async (tenantId, ref) => findProduct(tables, tenantId, ref)?.product ?? null,
+    async update(tenantId, ref, change) {
+      const row = findProduct(tables, tenantId, ref)
+      if (!row) throw new SluiceError('product_unknown')
+      const product = { ...row.product, ...change, updatedAt: now() }
+      products.set(product.id, { ...row, product })
+      return product
+    },
+    async list(tenantId, { offset, limit }) {
+      const own = [...products.values()].map(({ product }) => product)
+      const listed = own.filter((product) => product.tenantId === tenantId && product.kind === 'product')
+      return { items: listed.sort((a, b) => b.number - a.number).slice(offset, offset + limit), total: listed.length }
+    },
   }
 }
+
+const NEW = { kind: 'product', status: 'live', owner: 'store', websites: null, acceptsImages: true, extra: {} } as const
 
 export function memoryProductImages(tables: Tables): ProductImages {
   type Images = readonly ProductImage[]

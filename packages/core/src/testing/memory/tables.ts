@@ -19,6 +19,8 @@ export interface Tables {
   readonly facts: Map<string, Facts>
   readonly files: Map<FileId, File>
   readonly ingests: Map<IngestId, Ingest>
+  /** Of those whose answer equal requests may still claim. */
+  readonly answers: Map<IngestId, { readonly fingerprint: string; readonly heldUntilMs: number }>
   readonly timelines: Map<IngestId, readonly TimelineEntry[]>
   /** In the order in which they were written. */
   readonly outbox: Map<string, { readonly job: IngestJob; readonly claimedUntilMs: number }>
@@ -57,6 +59,7 @@ export function openTables(options: Pick<Tables, 'now' | 'wake'>): Tables {
     facts: new Map(),
     files: new Map(),
     ingests: new Map(),
+    answers: new Map(),
     timelines: new Map(),
     outbox: new Map(),
     keys: new Map(),
@@ -70,7 +73,10 @@ export function findProduct({ products }: Tables, tenantId: TenantId, ref: Produ
 
 function isReferred(product: Product, ref: ProductRef): boolean {
   if (ref.kind === 'id') return product.id === ref.id
-  return ref.kind === 'number' ? product.number === ref.number : product.sku === ref.sku
+  if (ref.kind === 'number') return product.number === ref.number
+  return ref.kind === 'model'
+    ? product.kind === 'model' && product.sku === ref.code
+    : product.kind === 'product' && product.sku === ref.sku
 }
 
 /** What a change to an ingest leaves in its timeline: the lines of a run, and then one of the database's own. */
