@@ -138,7 +138,7 @@ test('every variable is one that Sluice reads', () => {
 
 test('no password has a default, and the example asks for each', () => {
   const required = new Set(Array.from(text.matchAll(/\$\{(\w+):\?/g), ([, name]) => name ?? ''))
-  expect([...required].toSorted()).toEqual(['MINIO_ROOT_PASSWORD', 'POSTGRES_PASSWORD', 'REDIS_PASSWORD'])
+  expect([...required].toSorted()).toEqual(['MINIO_ROOT_PASSWORD', 'POSTGRES_PASSWORD', 'REDIS_PASSWORD', 'SLUICE_SECRET_KEY'])
   expect(text).not.toMatch(/PASSWORD:?-/)
   for (const name of required) expect(read('.env.example')).toContain(`\n${name}=\n`)
 })
