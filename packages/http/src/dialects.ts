@@ -1,4 +1,5 @@
 import type { Dialect } from './dialect.ts'
+import { elasticPath } from './elastic-path/index.ts'
 
 /** Every foreign API that is served. To add one, write its folder and put it here. */
-export const DIALECTS: readonly Dialect[] = []
+export const DIALECTS: readonly Dialect[] = [elasticPath]

@@ -1,0 +1,16 @@
+import { authenticate } from '../authenticate.ts'
+import { defineDialect } from '../dialect.ts'
+import { keepBodies } from './body.ts'
+import { ERRORS_ON_THE_WIRE, sendError, type Wire } from './errors.ts'
+
+/** Elastic Path: main images and files of products, files, hierarchies. */
+export const elasticPath = defineDialect<Wire>({
+  name: 'elastic-path',
+  prefixes: ['/pcm', '/v2', '/oauth'],
+  identify: ({ headers }, { database }) => authenticate(database, headers.authorization, 'Bearer'),
+  async routes(app) {
+    keepBodies(app)
+  },
+  errors: ERRORS_ON_THE_WIRE,
+  sendError,
+})
