@@ -134,7 +134,7 @@ describe('facts', () => {
     const exif = { Photo: { UserComment: 'a\0b', Odd: '\ud800' } }
     const facts = { ...factsOf(ingest), exif, warnings: ['nul: \0'] }
     await catalogue.commit(ingest, {
-      file: { kind: 'new', id: randomUUID() as never, name: null, facts },
+      file: { kind: 'new', id: randomUUID() as never, name: null, facts, reuses: false },
       timeline: [{ at: new Date(), step: 'store', attempt: 1, outcome: 'done', durationMs: 1.5, detail: 'a\0b' }],
     })
     expect((await imagesOf(product)).images[0]?.file.facts).toEqual(facts)

@@ -1,9 +1,20 @@
-/** The one transaction that changes the catalogue: lock, look, write. Three round trips, four where a rank is asked for. */
-import { type Commit, type IngestState, isTerminal, type Limits, MAIN_ROLE, type Placement, SluiceError } from '@sluice/core'
+/** The one transaction that changes the catalogue: lock, look, write. Three round trips, and one for each special wish: a rank, a slot, a file to reuse. */
+import {
+  type Commit,
+  type ImageChange,
+  type ImageId,
+  type IngestState,
+  isTerminal,
+  type Limits,
+  MAIN_ROLE,
+  type Placement,
+  SluiceError,
+} from '@sluice/core'
 import { type SQL, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
-import { endPosition, makeRoom } from './image-order.ts'
-import { arrayLiteral } from './rows.ts'
+import { equalFile, fileParts } from './files.ts'
+import { changeImage, storeValues } from './image-change.ts'
+import { endPosition, givenRoles, GLOBAL, mainImage, makeRoom } from './image-order.ts'
 import { INGEST_CHANNEL } from './signals.ts'
 import { note } from './timeline.ts'
 import type { Runner } from './transaction.ts'
@@ -17,8 +28,7 @@ export async function commitIngest(
     return await transaction(async (db) => {
       const locked = await lock(db, commit)
       if (isTerminal(locked.state)) return locked.state
-      const found = check(locked, commit, limits)
-      await write(db, commit, found)
+      await write(db, commit, await look(db, locked, commit, limits))
       return 'committed'
     })
   } catch (error) {
@@ -32,52 +42,109 @@ interface Locked extends Record<string, unknown> {
   readonly state: IngestState
   readonly tenant_id: string
   readonly product_id: string | null
+  readonly accepts_images: boolean | null
   readonly image_count: number | null
   readonly file_id: string | null
 }
 
-/** First the ingest, then its product: all who lock both do it in this order. */
+/** First the ingest, then its product, then the file: all who lock several do it in this order. */
 async function lock(db: Db, { ingestId, file }: Commit): Promise<Locked> {
   const [row] = await db.execute<Locked>(sql`
     with ingest as (
       select id, tenant_id, state, product_id from ingests where id = ${ingestId} for update
     ), product as (
-      select product.id, product.image_count from ingest
+      select product.id, product.accepts_images, product.image_count from ingest
       join products as product on product.tenant_id = ingest.tenant_id and product.id = ingest.product_id
       where ingest.state not in ('committed', 'rejected', 'failed') for update of product
+    ), file as (
+      select files.id from (select tenant_id from ingest left join product on true) as asked
+      join files on files.tenant_id = asked.tenant_id and files.id = ${file.id} for key share of files
     )
-    select ingest.state, ingest.tenant_id, product.id as product_id, product.image_count, files.id as file_id
-    from ingest left join product on true
-    left join files on files.tenant_id = ingest.tenant_id and files.id = ${file.id}`)
+    select ingest.state, ingest.tenant_id, product.id as product_id, product.accepts_images, product.image_count, file.id as file_id
+    from ingest left join product on true left join file on true`)
   if (!row) throw new SluiceError('ingest_unknown')
   return row
+}
+
+interface LockedProduct {
+  readonly id: string
+  readonly imageCount: number
 }
 
 /** What the writing needs to know. */
 interface Found {
   readonly tenantId: string
-  readonly image: (NonNullable<Commit['image']> & { readonly productId: string; readonly imageCount: number }) | null
+  readonly fileId: string
+  /** The file is written by this commit. */
+  readonly isNewFile: boolean
+  readonly image: FoundImage | null
 }
 
-function check(locked: Locked, { file, image }: Commit, { imagesPerProductMax }: Pick<Limits, 'imagesPerProductMax'>): Found {
-  const { tenant_id: tenantId, product_id: productId, image_count: imageCount } = locked
+type FoundImage =
+  | (Extract<Commit['image'], { kind: 'attach' }> & { readonly product: LockedProduct })
+  /** It is there, and shows the file from now on. */
+  | {
+      readonly kind: 'refill'
+      readonly id: ImageId
+      readonly change: ImageChange | null
+      readonly placement: Placement | null
+      readonly product: LockedProduct
+    }
+
+async function look(db: Db, locked: Locked, { file, image }: Commit, limits: Pick<Limits, 'imagesPerProductMax'>): Promise<Found> {
+  const { tenant_id: tenantId } = locked
   if (file.kind === 'existing' && locked.file_id === null) throw new SluiceError('file_reference_unknown')
-  if (image === null) return { tenantId, image: null }
-  if (productId === null || imageCount === null) throw new SluiceError('product_unknown')
-  if (imageCount >= imagesPerProductMax) {
-    throw new SluiceError('images_exceeded', `A product may have ${imagesPerProductMax} images.`, {
-      details: { imagesPerProductMax },
-    })
+  const known = file.kind === 'new' && file.reuses ? await equalFile(db, tenantId, file) : null
+  return {
+    tenantId,
+    fileId: known ?? file.id,
+    isNewFile: file.kind === 'new' && known === null,
+    image: image && (await lookAtImage(db, locked, image, limits)),
   }
-  return { tenantId, image: { ...image, productId, imageCount } }
 }
 
-async function write(db: Db, commit: Commit, { tenantId, image }: Found): Promise<void> {
-  const parts = [...fileParts(commit, tenantId)]
-  if (image) parts.push(...imageParts(commit, image, tenantId, await freePosition(db, image)))
+async function lookAtImage(
+  db: Db,
+  { product_id: id, accepts_images: acceptsImages, image_count: imageCount }: Locked,
+  image: NonNullable<Commit['image']>,
+  limits: Pick<Limits, 'imagesPerProductMax'>,
+): Promise<FoundImage> {
+  if (id === null || imageCount === null) throw new SluiceError('product_unknown')
+  const product = { id, imageCount }
+  if (image.kind === 'replace') {
+    return { kind: 'refill', id: image.id, change: image.change, placement: null, product }
+  }
+  if (acceptsImages === false) throw new SluiceError('images_unsupported')
+  const { replacesMain, slot } = image.placement
+  if (replacesMain && (await mainImage(db, id)) !== replacesMain.imageId) throw new SluiceError('main_image_changed')
+  const occupant = slot === null ? null : await imageInSlot(db, id, slot)
+  if (occupant !== null) return { kind: 'refill', id: occupant, change: null, placement: image.placement, product }
+  checkRoom(product, limits)
+  return { ...image, product }
+}
+
+function checkRoom({ imageCount }: LockedProduct, { imagesPerProductMax }: Pick<Limits, 'imagesPerProductMax'>): void {
+  if (imageCount < imagesPerProductMax) return
+  throw new SluiceError('images_exceeded', `A product may have ${imagesPerProductMax} images.`, { details: { imagesPerProductMax } })
+}
+
+async function imageInSlot(db: Db, productId: string, slot: string): Promise<ImageId | null> {
+  const [row] = await db.execute<{ id: ImageId }>(sql`
+    select id from product_images where product_id = ${productId} and slot = ${slot}`)
+  return row?.id ?? null
+}
+
+async function write(db: Db, commit: Commit, { tenantId, fileId, isNewFile, image }: Found): Promise<void> {
+  const parts = isNewFile && commit.file.kind === 'new' ? fileParts(commit.file, tenantId) : []
+  if (image?.kind === 'attach') {
+    parts.push(...newImageParts(commit.ingestId, image, tenantId, fileId, await freePosition(db, image)))
+  } else if (image) {
+    if (image.change) await changeImage(db, image.product.id, image.id, image.change)
+    parts.push(...refillParts(image, fileId))
+  }
   parts.push(
     sql`committed as (
-      update ingests set state = 'committed', result_file_id = ${commit.file.id}, result_image_id = ${image?.id ?? null},
+      update ingests set state = 'committed', result_file_id = ${fileId}, result_image_id = ${image?.id ?? null},
         problem_code = null, problem_detail = null, problem_details = null,
         updated_at = clock_timestamp(), finished_at = clock_timestamp()
       where id = ${commit.ingestId} returning id, attempts
@@ -87,45 +154,54 @@ async function write(db: Db, commit: Commit, { tenantId, image }: Found): Promis
   await db.execute(sql`with ${sql.join(parts, sql`, `)} select pg_notify(${INGEST_CHANNEL}, ${commit.ingestId})`)
 }
 
-function fileParts({ file }: Commit, tenantId: string): SQL[] {
-  if (file.kind === 'existing') return []
-  const { digest, mediaType, bytes } = file.facts
-  return [
-    sql`blob as (
-      insert into blobs (tenant_id, digest, facts, media_type, bytes)
-      values (${tenantId}, ${digest}, ${JSON.stringify(file.facts)}, ${mediaType}, ${bytes})
-      on conflict (tenant_id, digest) do update set last_seen_at = clock_timestamp()
-    )`,
-    sql`file as (
-      insert into files (id, tenant_id, digest, name) values (${file.id}, ${tenantId}, ${digest}, ${file.name})
-    )`,
-  ]
+async function freePosition(db: Db, { id, placement, product }: Extract<FoundImage, { kind: 'attach' }>): Promise<number | SQL> {
+  const { rank, position, store } = placement
+  if (position !== null && store === null) return position
+  const isAmong = rank !== null && store === null && rank <= product.imageCount
+  const room = isAmong ? await makeRoom(db, product.id, id, rank) : null
+  return room ?? endPosition(product.id, id)
 }
 
-type NewImage = NonNullable<Found['image']>
-
-async function freePosition(db: Db, { productId, id, placement, imageCount }: NewImage): Promise<number | SQL> {
-  const { rank } = placement
-  const room = rank === null || rank > imageCount ? null : await makeRoom(db, productId, id, rank)
-  return room ?? endPosition(productId, id)
-}
-
-function imageParts(commit: Commit, image: NewImage, tenantId: string, position: number | SQL): SQL[] {
-  const { id, productId, stem, placement } = image
+/** What is said for one store view leaves defaults for all others. */
+function newImageParts(
+  ingestId: string,
+  { id, stem, placement, product }: Extract<FoundImage, { kind: 'attach' }>,
+  tenantId: string,
+  fileId: string,
+  position: number | SQL,
+): SQL[] {
+  const { label, excluded, store, slot } = placement
+  const isGlobal = store === null
+  const inStore = { label, excluded, ...(placement.position !== null && { position: placement.position }) }
+  const own = isGlobal ? [] : [sql`own as (${storeValues(id, store, inStore)})`]
   return [
-    ...nameParts(productId, stem),
+    ...nameParts(product.id, stem),
     sql`image as (
-      insert into product_images (id, tenant_id, product_id, file_id, name, position, label, excluded, ingest_id)
-      select ${id}::uuid, ${tenantId}::uuid, ${productId}::uuid, ${commit.file.id}::uuid, given.name, ${position}::int,
-        ${placement.label}, ${placement.excluded}::bool, ${commit.ingestId}::uuid
+      insert into product_images
+        (id, tenant_id, product_id, file_id, name, position, label, excluded, has_global_values, slot, ingest_id)
+      select ${id}::uuid, ${tenantId}::uuid, ${product.id}::uuid, ${fileId}::uuid, given.name, ${position}::int,
+        ${isGlobal ? label : ''}, ${isGlobal && excluded}::bool, ${isGlobal}::bool, ${slot}, ${ingestId}::uuid
       from given
     )`,
-    ...roleParts(productId, id, placement),
-    sql`product as (
-      update products set version = version + 1, image_count = image_count + 1, updated_at = clock_timestamp()
-      where id = ${productId}
-    )`,
+    ...own,
+    ...roleParts(product.id, id, placement),
+    changedProduct(product.id, 1),
   ]
+}
+
+function refillParts({ id, placement, product }: Extract<FoundImage, { kind: 'refill' }>, fileId: string): SQL[] {
+  return [
+    sql`image as (update product_images set file_id = ${fileId}, updated_at = now() where id = ${id})`,
+    ...(placement ? roleParts(product.id, id, placement) : []),
+    changedProduct(product.id, 0),
+  ]
+}
+
+function changedProduct(productId: string, imagesAdded: number): SQL {
+  return sql`product as (
+    update products set version = version + 1, image_count = image_count + ${imagesAdded}, updated_at = clock_timestamp()
+    where id = ${productId}
+  )`
 }
 
 /**
@@ -156,23 +232,18 @@ function nameParts(productId: string, stem: string): SQL[] {
   ]
 }
 
-/** Roles are taken from whoever has them; where `main` is null, the main role only if nobody has it. */
-function roleParts(productId: string, imageId: string, { roles, main }: Placement): SQL[] {
+/** Roles are taken from whoever has them; where `main` is null, the main role only if nobody has it. One store view gives nothing global. */
+function roleParts(productId: string, imageId: string, { roles, main, store }: Placement): SQL[] {
   const given = new Set(roles)
+  if (store !== null) return given.size > 0 ? [sql`roles as (${givenRoles(productId, imageId, given, store)})`] : []
   if (main === true) given.add(MAIN_ROLE)
   if (main === false) given.delete(MAIN_ROLE)
   const parts: SQL[] = []
-  if (given.size > 0) {
-    parts.push(sql`roles as (
-      insert into product_image_roles (product_id, role, image_id)
-      select ${productId}::uuid, role, ${imageId}::uuid from unnest(${arrayLiteral([...given])}::text[]) as role
-      on conflict (product_id, role) do update set image_id = excluded.image_id
-    )`)
-  }
+  if (given.size > 0) parts.push(sql`roles as (${givenRoles(productId, imageId, given, GLOBAL)})`)
   if (main === null && !given.has(MAIN_ROLE)) {
     parts.push(sql`main as (
-      insert into product_image_roles (product_id, role, image_id)
-      values (${productId}, ${MAIN_ROLE}, ${imageId}) on conflict (product_id, role) do nothing
+      insert into product_image_roles (product_id, store, role, image_id)
+      values (${productId}, ${GLOBAL}, ${MAIN_ROLE}, ${imageId}) on conflict (product_id, store, role) do nothing
     )`)
   }
   return parts

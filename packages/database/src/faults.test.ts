@@ -74,8 +74,8 @@ describe('a commit whose answer was lost', () => {
     const commit = {
       ingestId: ingest.id,
       attempt: 1,
-      file: { kind: 'new', id: crypto.randomUUID() as never, name: null, facts: factsOf(ingest) },
-      image: { id: crypto.randomUUID() as never, stem: 'image', placement: AT_THE_END },
+      file: { kind: 'new', id: crypto.randomUUID() as never, name: null, facts: factsOf(ingest), reuses: false },
+      image: { kind: 'attach', id: crypto.randomUUID() as never, stem: 'image', placement: AT_THE_END },
       timeline: [],
     } as const
     const heard = proxy.silenceAnswerTo('commit\0')

@@ -32,24 +32,48 @@ export function endPosition(productId: string, imageId: string): SQL {
   return sql`(select coalesce(max(position), 0) + 1 from product_images where product_id = ${productId} and id <> ${imageId})`
 }
 
-/** Whoever had them loses them. */
-export async function giveRoles(db: Db, productId: string, imageId: string, roles: readonly string[]): Promise<void> {
-  await db.execute(sql`
-    insert into product_image_roles (product_id, role, image_id)
-    select ${productId}::uuid, role, ${imageId}::uuid from unnest(${arrayLiteral(roles)}::text[]) as role
-    on conflict (product_id, role) do update set image_id = excluded.image_id`)
+/** The level of roles that hold wherever a store view says nothing else. */
+export const GLOBAL = 0
+
+/** The image that has the main role; null when none has. */
+export async function mainImage(db: Db, productId: string): Promise<string | null> {
+  const [row] = await db.execute<{ image_id: string }>(sql`
+    select image_id from product_image_roles where product_id = ${productId} and store = ${GLOBAL} and role = ${MAIN_ROLE}`)
+  return row?.image_id ?? null
 }
 
-/** Takes all roles from the image but those that it keeps. */
+/** Whoever had them on this level loses them. */
+export async function giveRoles(db: Db, productId: string, imageId: string, roles: Iterable<string>): Promise<void> {
+  await db.execute(givenRoles(productId, imageId, roles, GLOBAL))
+}
+
+export function givenRoles(productId: string, imageId: string, roles: Iterable<string>, store: number): SQL {
+  return sql`
+    insert into product_image_roles (product_id, store, role, image_id)
+    select ${productId}::uuid, ${store}::int, role, ${imageId}::uuid from unnest(${arrayLiteral([...roles])}::text[]) as role
+    on conflict (product_id, store, role) do update set image_id = excluded.image_id`
+}
+
+/** Takes all global roles from the image but those that it keeps. */
 export async function takeRoles(db: Db, productId: string, imageId: string, kept: readonly string[]): Promise<void> {
   await db.execute(sql`
     delete from product_image_roles
-    where product_id = ${productId} and image_id = ${imageId} and role <> all(${arrayLiteral(kept)}::text[])`)
+    where product_id = ${productId} and store = ${GLOBAL} and image_id = ${imageId} and role <> all(${arrayLiteral(kept)}::text[])`)
+}
+
+/** From one image, or from whichever has it. False when there was nothing to take. */
+export async function takeMain(db: Db, productId: string, imageId: string | null): Promise<boolean> {
+  const rows = await db.execute(sql`
+    delete from product_image_roles
+    where product_id = ${productId} and store = ${GLOBAL} and role = ${MAIN_ROLE}
+      and (${imageId}::uuid is null or image_id = ${imageId}::uuid)
+    returning role`)
+  return rows.length > 0
 }
 
 export async function promoteFirst(db: Db, productId: string): Promise<void> {
   await db.execute(sql`
-    insert into product_image_roles (product_id, role, image_id)
-    select product_id, ${MAIN_ROLE}, id from product_images
+    insert into product_image_roles (product_id, store, role, image_id)
+    select product_id, ${GLOBAL}::int, ${MAIN_ROLE}, id from product_images
     where product_id = ${productId} order by position, number limit 1`)
 }

@@ -49,8 +49,10 @@ function mentions(tenantId: TenantId, text: string): SQL | undefined {
   const part = `%${text.replace(/[\\%_]/g, '\\$&')}%`
   return or(
     ilike(ingests.fileName, part),
-    ilike(ingests.label, part),
-    ilike(ingests.imageName, part),
+    // `accept` sees to it that these texts can be taken out of the JSON again.
+    sql`${ingests.target} #>> '{placement,label}' ilike ${part}`,
+    sql`${ingests.target} #>> '{placement,name}' ilike ${part}`,
+    sql`${ingests.target} #>> '{change,label}' ilike ${part}`,
     ilike(ingests.problemCode, part),
     ilike(ingests.problemDetail, part),
     sql`exists (select from ${productImages} where ${productImages.id} = ${ingests.resultImageId} and ${ilike(productImages.name, part)})`,
@@ -62,6 +64,7 @@ function mentions(tenantId: TenantId, text: string): SQL | undefined {
           ...[ingests.id, ingests.productId, ingests.sourceFileId, ingests.resultFileId, ingests.resultImageId].map((id) =>
             eq(id, text),
           ),
+          sql`${ingests.target} ->> 'imageId' = lower(${text})`,
         )
       : undefined,
   )

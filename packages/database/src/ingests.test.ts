@@ -22,7 +22,7 @@ describe('an ingest', () => {
       roles: ['a,b', 'c"d', 'e\\f'],
       main: false,
     }
-    const target = { productId: product.id, placement }
+    const target = { kind: 'attach', productId: product.id, placement } as const
     const id = randomUUID() as IngestId
     const source = { ...stagedSource(), declaredType: 'image/png', typeMustMatch: true }
     const ingest = await catalogue.accept(product, { id, source, target })
@@ -109,9 +109,9 @@ describe('the list of ingests', () => {
     const product = await catalogue.newProduct()
     const { tenantId } = product
     const placement = { ...AT_THE_END, label: '50%_off\\' }
-    const first = await catalogue.accept(product, { target: { productId: product.id, placement } })
+    const first = await catalogue.accept(product, { target: { kind: 'attach', productId: product.id, placement } })
     const second = await catalogue.accept(product)
-    await catalogue.commit(second, { image: { id: randomUUID() as never, stem: 'front', placement: AT_THE_END } })
+    await catalogue.commit(second, { image: { kind: 'attach', id: randomUUID() as never, stem: 'front', placement: AT_THE_END } })
     await ingests.end(first.id, 'rejected', FAULT, [])
     const ids = [first.id, second.id].sort().toReversed()
     const ref = { kind: 'sku', sku: product.sku } as const

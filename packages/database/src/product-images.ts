@@ -1,6 +1,7 @@
 import {
   type ImageId,
   type ImageList,
+  type ImageRef,
   isUuid,
   MAIN_ROLE,
   type ProductId,
@@ -8,15 +9,18 @@ import {
   type ProductImages,
   type ProductRef,
   SluiceError,
+  type StoreRole,
+  type StoreValues,
   type TenantId,
 } from '@sluice/core'
 import { and, asc, eq, getTableColumns, type InferSelectModel, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
 import { isItsBlob } from './files.ts'
-import { endPosition, giveRoles, makeRoom, promoteFirst, takeRoles } from './image-order.ts'
+import { canBeImage, changeImage, isImage, touchImage } from './image-change.ts'
+import { GLOBAL, giveRoles, mainImage, promoteFirst, takeMain } from './image-order.ts'
 import { isReferred, type LockedProduct, lockProduct, recordChange } from './products.ts'
 import { arrayLiteral, canExist, fileOf } from './rows.ts'
-import { blobs, files, productImageRoles as roles, productImages as images, products } from './schema.ts'
+import { blobs, files, imageStoreValues, ingests, productImageRoles as roles, productImages as images, products, tokens } from './schema.ts'
 import type { Runner } from './transaction.ts'
 
 export function openProductImages({ query, transaction }: Runner): ProductImages {
@@ -38,47 +42,47 @@ export function openProductImages({ query, transaction }: Runner): ProductImages
   return {
     list: async (tenantId, ref) => (canExist(ref) ? query((db) => selectList(db, tenantId, ref)) : null),
 
-    async find(tenantId, ref, imageId) {
-      if (!canExist(ref) || !isUuid(imageId)) return null
-      const [row] = await query((db) => selectImage(db, tenantId, ref, imageId))
+    async find(tenantId, ref, image) {
+      if (!canExist(ref) || !canBeImage(image)) return null
+      const [row] = await query((db) => selectImage(db, tenantId, ref, image))
       return row ? { version: row.version, rank: row.rank, image: imageOf(row) } : null
     },
 
-    edit: (tenantId, ref, imageId, { rank, roles, main, ...fields }, expectedVersion) =>
+    edit: (tenantId, ref, image, wanted, expectedVersion) =>
       change(tenantId, ref, expectedVersion, async (db, product) => {
-        await touch(db, product, imageId, fields)
-        if (rank !== undefined) await move(db, product, imageId, rank)
-        const given = new Set(roles)
-        if (main === true) given.add(MAIN_ROLE)
-        if (main === false) given.delete(MAIN_ROLE)
-        if (roles !== undefined) await takeRoles(db, product.id, imageId, [...given, MAIN_ROLE])
-        if (main === false) await takeMain(db, product.id, imageId)
-        if (given.size > 0) await giveRoles(db, product.id, imageId, [...given])
+        await changeImage(db, product.id, image, wanted)
         return { imagesAdded: 0 }
       }),
 
-    remove: (tenantId, ref, imageId, main, expectedVersion) =>
+    remove: (tenantId, ref, image, main, expectedVersion) =>
       change(tenantId, ref, expectedVersion, async (db, product) => {
-        const wasMain = await takeMain(db, product.id, requireId(imageId))
-        const gone = await db.delete(images).where(isImage(product, imageId)).returning({ id: images.id })
-        if (gone.length === 0) throw new SluiceError('image_unknown')
-        if (wasMain && main === 'promote') await promoteFirst(db, product.id)
+        const mainId = await mainImage(db, product.id)
+        const goneId = await removeImage(db, product, image)
+        if (goneId === mainId && main === 'promote') await promoteFirst(db, product.id)
         return { imagesAdded: -1 }
       }),
 
     reorder: (tenantId, ref, order, expectedVersion) =>
       change(tenantId, ref, expectedVersion, async (db, product) => {
-        const isComplete = order.length === product.imageCount && new Set(order).size === order.length && order.every(isUuid)
-        if (!isComplete || (await applyOrder(db, product, order)) !== order.length) throw new SluiceError('order_incomplete')
+        if (order.length !== product.imageCount) throw new SluiceError('order_incomplete')
+        await applyOrder(db, product, order)
         return { imagesAdded: 0 }
       }),
 
-    setMain: (tenantId, ref, imageId, expectedVersion) =>
+    keepOnly: (tenantId, ref, order, expectedVersion) =>
       change(tenantId, ref, expectedVersion, async (db, product) => {
+        await applyOrder(db, product, order)
+        await removeAllBut(db, product, order)
+        return { imagesAdded: order.length - product.imageCount }
+      }),
+
+    setMain: (tenantId, ref, imageId, expectedVersion, replaces) =>
+      change(tenantId, ref, expectedVersion, async (db, product) => {
+        if (replaces !== undefined && (await mainImage(db, product.id)) !== replaces) throw new SluiceError('main_image_changed')
         if (imageId === null) {
           await takeMain(db, product.id, null)
         } else {
-          await touch(db, product, imageId, {})
+          await touchImage(db, product.id, imageId)
           await giveRoles(db, product.id, imageId, [MAIN_ROLE])
         }
         return { imagesAdded: 0 }
@@ -92,31 +96,49 @@ const imageColumns = {
   image: getTableColumns(images),
   file: getTableColumns(files),
   facts: blobs.facts,
+  uploader: { number: tokens.number, name: tokens.name },
   roles: sql<string[]>`to_json(array(
     select ${roles.role} from ${roles}
-    where ${roles.productId} = ${images.productId} and ${roles.imageId} = ${images.id} order by 1))`,
+    where ${roles.productId} = ${images.productId} and ${roles.store} = ${GLOBAL} and ${roles.imageId} = ${images.id}
+    order by ${roles.role} collate "C"))`,
+  storeValues: sql<StoreValues[] | null>`(
+    select json_agg(json_build_object('store', store, 'label', label, 'position', position, 'excluded', excluded) order by store)
+    from ${imageStoreValues} as own where own.image_id = ${images.id})`,
 }
 const isItsFile = and(eq(files.tenantId, images.tenantId), eq(files.id, images.fileId))
+const isItsIngest = eq(ingests.id, images.ingestId)
+const isItsToken = and(eq(tokens.id, ingests.tokenId), eq(tokens.tenantId, images.tenantId))
+
+/** Of the whole product, so only the first row bears them: ten thousand images would bring them ten thousand times. */
+const storeRoles = sql<StoreRole[] | null>`
+  case when row_number() over (order by ${images.position}, ${images.number}) = 1 then (
+    select json_agg(json_build_object('store', store, 'role', role, 'imageId', image_id) order by store, role collate "C")
+    from ${roles} as own where own.product_id = ${products.id} and store <> ${GLOBAL}
+  ) end`
 
 /** One statement, so one moment: a product without images is a row without one. */
 async function selectList(db: Db, tenantId: TenantId, ref: ProductRef): Promise<ImageList | null> {
   const rows = await db
-    .select({ productId: products.id, version: products.version, ...imageColumns })
+    .select({ productId: products.id, version: products.version, storeRoles, ...imageColumns })
     .from(products)
     .leftJoin(images, eq(images.productId, products.id))
     .leftJoin(files, isItsFile)
     .leftJoin(blobs, isItsBlob)
+    .leftJoin(ingests, isItsIngest)
+    .leftJoin(tokens, isItsToken)
     .where(isReferred(ref, tenantId))
     .orderBy(asc(images.position), asc(images.number))
   const [first] = rows
   if (!first) return null
-  const list = rows.flatMap(({ image, file, facts, roles }) =>
-    image && file && facts ? [imageOf({ image, file, facts, roles })] : [],
-  )
-  return { productId: first.productId as ProductId, version: first.version, images: list }
+  return {
+    productId: first.productId as ProductId,
+    version: first.version,
+    images: rows.flatMap(({ image, file, facts, ...rest }) => (image && file && facts ? [imageOf({ image, file, facts, ...rest })] : [])),
+    storeRoles: first.storeRoles ?? [],
+  }
 }
 
-function selectImage(db: Db, tenantId: TenantId, ref: ProductRef, imageId: ImageId) {
+function selectImage(db: Db, tenantId: TenantId, ref: ProductRef, image: ImageRef) {
   const rank = sql<number>`(
     select count(*)::int from product_images other
     where other.product_id = ${images.productId} and (other.position, other.number) <= (${images.position}, ${images.number}))`
@@ -126,18 +148,22 @@ function selectImage(db: Db, tenantId: TenantId, ref: ProductRef, imageId: Image
     .innerJoin(images, eq(images.productId, products.id))
     .innerJoin(files, isItsFile)
     .innerJoin(blobs, isItsBlob)
-    .where(and(isReferred(ref, tenantId), eq(images.id, imageId)))
+    .leftJoin(ingests, isItsIngest)
+    .leftJoin(tokens, isItsToken)
+    .where(and(isReferred(ref, tenantId), isImage(image)))
 }
 
 interface ImageRow {
   readonly image: InferSelectModel<typeof images>
   readonly file: InferSelectModel<typeof files>
   readonly facts: InferSelectModel<typeof blobs>['facts']
+  readonly uploader: ProductImage['uploader']
   readonly roles: string[]
+  readonly storeValues: StoreValues[] | null
 }
 
-function imageOf({ image, file, facts, roles }: ImageRow): ProductImage {
-  const { number, name, position, label, excluded, createdAt, updatedAt } = image
+function imageOf({ image, file, facts, uploader, roles, storeValues }: ImageRow): ProductImage {
+  const { number, name, position, label, excluded, hasGlobalValues, slot, createdAt, updatedAt } = image
   return {
     id: image.id as ImageId,
     number,
@@ -146,8 +172,12 @@ function imageOf({ image, file, facts, roles }: ImageRow): ProductImage {
     position,
     label,
     excluded,
+    hasGlobalValues,
     roles,
+    storeValues: storeValues ?? [],
+    slot,
     file: fileOf(file, facts),
+    uploader,
     createdAt,
     updatedAt,
   }
@@ -164,28 +194,26 @@ async function mismatch(db: Db, { id, version }: LockedProduct): Promise<SluiceE
 
 // ── Changing, under the product's lock ──────────────────────────────────────────────────────────────────────────────
 
-function isImage(product: LockedProduct, imageId: ImageId) {
-  return and(eq(images.productId, product.id), eq(images.id, requireId(imageId)))
+/** Its roles go with it, on every level. Answers its id. */
+async function removeImage(db: Db, product: LockedProduct, image: ImageRef): Promise<string> {
+  const [gone] = canBeImage(image)
+    ? await db
+        .delete(images)
+        .where(and(eq(images.productId, product.id), isImage(image)))
+        .returning({ id: images.id })
+    : []
+  if (!gone) throw new SluiceError('image_unknown')
+  return gone.id
 }
 
-function requireId(imageId: ImageId): ImageId {
-  if (!isUuid(imageId)) throw new SluiceError('image_unknown')
-  return imageId
-}
-
-async function touch(db: Db, product: LockedProduct, imageId: ImageId, fields: { label?: string; excluded?: boolean }) {
-  const set = { ...fields, updatedAt: sql`now()` }
-  const rows = await db.update(images).set(set).where(isImage(product, imageId)).returning({ id: images.id })
-  if (rows.length === 0) throw new SluiceError('image_unknown')
-}
-
-async function move(db: Db, product: LockedProduct, imageId: ImageId, rank: number): Promise<void> {
-  const position = (await makeRoom(db, product.id, imageId, rank)) ?? endPosition(product.id, imageId)
-  await db.update(images).set({ position }).where(isImage(product, imageId))
+/** Throws `order_incomplete` unless each of these is an image of the product, named once. */
+async function applyOrder(db: Db, product: LockedProduct, order: readonly ImageId[]): Promise<void> {
+  const isSound = new Set(order).size === order.length && order.every(isUuid)
+  if (!isSound || (await placeInOrder(db, product, order)) !== order.length) throw new SluiceError('order_incomplete')
 }
 
 /** Returns how many of the product's images were named. */
-async function applyOrder(db: Db, product: LockedProduct, order: readonly ImageId[]): Promise<number> {
+async function placeInOrder(db: Db, product: LockedProduct, order: readonly ImageId[]): Promise<number> {
   const rows = await db.execute(sql`
     update product_images set position = ordered.rank
     from unnest(${arrayLiteral(order)}::uuid[]) with ordinality as ordered (id, rank)
@@ -194,10 +222,7 @@ async function applyOrder(db: Db, product: LockedProduct, order: readonly ImageI
   return rows.length
 }
 
-/** From one image, or from whichever has it. False when there was nothing to take. */
-async function takeMain(db: Db, productId: string, imageId: ImageId | null): Promise<boolean> {
-  const isMain = and(eq(roles.productId, productId), eq(roles.role, MAIN_ROLE))
-  const where = imageId === null ? isMain : and(isMain, eq(roles.imageId, imageId))
-  const rows = await db.delete(roles).where(where).returning({ role: roles.role })
-  return rows.length > 0
+async function removeAllBut(db: Db, product: LockedProduct, kept: readonly ImageId[]): Promise<void> {
+  await db.execute(sql`
+    delete from product_images where product_id = ${product.id} and id <> all(${arrayLiteral(kept)}::uuid[])`)
 }

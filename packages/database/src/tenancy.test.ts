@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FileId, Ingest, ImageId, Product, TenantId } from '@sluice/core'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { type Catalogue, openCatalogue } from './test-catalogue.ts'
+import { AT_THE_END, type Catalogue, openCatalogue } from './test-catalogue.ts'
 
 let catalogue: Catalogue
 let stranger: TenantId
@@ -51,12 +51,9 @@ describe('rows of another tenant', () => {
   })
 
   it('cannot be attached to', async () => {
-    const target = {
-      productId: product.id,
-      placement: { name: null, label: '', excluded: false, rank: null, roles: [], main: null },
-    }
+    const target = { kind: 'attach', productId: product.id, placement: AT_THE_END } as const
     const foreign = await catalogue.accept(null, { tenantId: stranger, target })
-    const image = { id: randomUUID() as ImageId, stem: 'image', placement: target.placement }
+    const image = { kind: 'attach', id: randomUUID() as ImageId, stem: 'image', placement: AT_THE_END } as const
     await expect(catalogue.commit(foreign, { image })).rejects.toMatchObject({ code: 'product_unknown' })
   })
 

@@ -21,7 +21,18 @@ import postgres from 'postgres'
 import { type DatabaseOptions, openDatabase } from './open-database.ts'
 import { createTestDatabase } from './testing.ts'
 
-export const AT_THE_END: Placement = { name: null, label: '', excluded: false, rank: null, roles: [], main: null }
+export const AT_THE_END: Placement = {
+  name: null,
+  label: '',
+  excluded: false,
+  rank: null,
+  position: null,
+  roles: [],
+  main: null,
+  replacesMain: null,
+  store: null,
+  slot: null,
+}
 export const LIMITS = { imagesPerProductMax: 10_000 }
 
 export interface Catalogue extends AsyncDisposable {
@@ -59,8 +70,9 @@ function verbs(database: Database, sql: postgres.Sql, home: TenantId) {
       tenantId: product?.tenantId ?? home,
       tokenId: randomUUID() as TokenId,
       source: stagedSource(),
-      target: product && { productId: product.id, placement: AT_THE_END },
+      target: product && { kind: 'attach', productId: product.id, placement: AT_THE_END },
       idempotency: null,
+      answer: null,
       ...change,
     })
 
@@ -69,8 +81,8 @@ function verbs(database: Database, sql: postgres.Sql, home: TenantId) {
       {
         ingestId: ingest.id,
         attempt: ingest.attempts,
-        file: { kind: 'new', id: randomUUID() as FileId, name: 'a.jpg', facts: factsOf(ingest) },
-        image: ingest.target && { id: randomUUID() as ImageId, stem: 'image', placement: ingest.target.placement },
+        file: { kind: 'new', id: randomUUID() as FileId, name: 'a.jpg', facts: factsOf(ingest), reuses: false },
+        image: imageOf(ingest),
         timeline: [],
         ...change,
       },
@@ -80,8 +92,8 @@ function verbs(database: Database, sql: postgres.Sql, home: TenantId) {
   async function attach(product: Product, placement: Partial<Placement> = {}, stem = 'image'): Promise<ImageId> {
     const whole = { ...AT_THE_END, ...placement }
     const id = randomUUID() as ImageId
-    const ingest = await accept(product, { target: { productId: product.id, placement: whole } })
-    await commit(ingest, { image: { id, stem, placement: whole } })
+    const ingest = await accept(product, { target: { kind: 'attach', productId: product.id, placement: whole } })
+    await commit(ingest, { image: { kind: 'attach', id, stem, placement: whole } })
     return id
   }
 
@@ -93,9 +105,15 @@ function verbs(database: Database, sql: postgres.Sql, home: TenantId) {
   return { newProduct, accept, commit, attach, newTenant }
 }
 
+function imageOf({ target }: Ingest): Commit['image'] {
+  if (target?.kind === 'replace') return { kind: 'replace', id: target.imageId, change: target.change }
+  return target && { kind: 'attach', id: randomUUID() as ImageId, stem: 'image', placement: target.placement }
+}
+
 export function stagedSource(): Extract<Ingest['source'], { kind: 'staged' }> {
   const digest = (randomUUID() + randomUUID()).replaceAll('-', '') as Digest
-  return { kind: 'staged', key: `t/${digest}`, digest, bytes: 10, declaredType: null, typeMustMatch: false, fileName: 'a.jpg' }
+  const declared = { declaredType: null, typeMustMatch: false, fileName: 'a.jpg', reusesFile: false }
+  return { kind: 'staged', key: `t/${digest}`, digest, bytes: 10, ...declared }
 }
 
 export function factsOf({ source }: Pick<Ingest, 'source'>): Facts {
