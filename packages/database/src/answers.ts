@@ -37,7 +37,6 @@ export function openAnswers({ query }: Runner): Pick<Ingests, 'claimUnanswered' 
   }
 }
 
-/** Until when an answer is held; null for one that nobody may claim. */
-export function heldFor(leaseMs: number | null): SQL {
+function heldFor(leaseMs: number): SQL {
   return sql`clock_timestamp() + ${leaseMs}::float8 * interval '1 ms'`
 }
