@@ -1,4 +1,4 @@
-import { type Limits, openLoop, processIngest, reconcile, relayOutbox, sweepStaging } from '@sluice/core'
+import { forgetOld, type Limits, openLoop, processIngest, reconcile, relayOutbox, sweepStaging } from '@sluice/core'
 import type { IngestQueue } from '@sluice/queue'
 import { type Parts, workerWorld } from './world.ts'
 
@@ -44,8 +44,7 @@ export async function openWorker(parts: Parts, queue: IngestQueue): Promise<Asyn
   )
   stack.use(
     openLoop({
-      turn: async () =>
-        (await database.idempotency.forget(limits.idempotencyMsMax, limits.sweepBatchMax)) === limits.sweepBatchMax,
+      turn: async () => (await forgetOld(world)) === limits.sweepBatchMax,
       idleMs: limits.upkeepEveryMs,
       onError: failed('forget'),
     }),
