@@ -9,7 +9,18 @@ import { openTestDirectory } from '../servers/directory.ts'
 
 const RESTARTS = 5
 const LANES = 8
-const PLACEMENT: Placement = { name: null, label: '', excluded: false, rank: null, roles: [], main: null }
+const PLACEMENT: Placement = {
+  name: null,
+  label: '',
+  excluded: false,
+  rank: null,
+  position: null,
+  roles: [],
+  main: null,
+  replacesMain: null,
+  store: null,
+  slot: null,
+}
 
 const stack = new AsyncDisposableStack()
 let directory: string
@@ -103,7 +114,7 @@ test('commits that were answered are there once after the server restarted at on
 
 async function attach(database: Database, tenantId: TenantId, productId: ProductId): Promise<ImageId> {
   const digest = (randomUUID() + randomUUID()).replaceAll('-', '') as Digest
-  const target = { productId, placement: PLACEMENT }
+  const target = { kind: 'attach', productId, placement: PLACEMENT } as const
   const source = {
     kind: 'staged',
     key: digest,
@@ -112,6 +123,7 @@ async function attach(database: Database, tenantId: TenantId, productId: Product
     declaredType: null,
     typeMustMatch: false,
     fileName: null,
+    reusesFile: false,
   } as const
   const tokenId = randomUUID() as TokenId
   const ingest = await database.ingests.accept({
@@ -121,6 +133,7 @@ async function attach(database: Database, tenantId: TenantId, productId: Product
     source,
     target,
     idempotency: null,
+    answer: null,
   })
   const id = randomUUID() as ImageId
   const facts = { ...FACTS, digest }
@@ -128,8 +141,8 @@ async function attach(database: Database, tenantId: TenantId, productId: Product
     {
       ingestId: ingest.id,
       attempt: 1,
-      file: { kind: 'new', id: randomUUID() as FileId, name: null, facts },
-      image: { id, stem: 'image', placement: PLACEMENT },
+      file: { kind: 'new', id: randomUUID() as FileId, name: null, facts, reuses: false },
+      image: { kind: 'attach', id, stem: 'image', placement: PLACEMENT },
       timeline: [],
     },
     { imagesPerProductMax: 100_000 },

@@ -17,13 +17,13 @@ async function upload(answer: (accept: () => Promise<unknown>) => Promise<never>
   const world = memoryWorld({ database: { ...database, ingests: { ...database.ingests, accept } } })
   worlds.push(world)
   const tenantId = (await database.tenants.findByName('default')) as TenantId
-  const caller: Caller = { tokenId: newId() as TokenId, tenantId, role: 'writer', name: 'test' }
+  const caller: Caller = { tokenId: newId() as TokenId, tenantId, role: 'writer', name: 'test', number: 1 }
   const declaration = { contentType: null, fileName: null, typeMustMatch: false }
   const bytes = (async function* () {
     yield imageBytes('a tulip')
   })()
   const from = await stageUpload(world, tenantId, bytes, declaration, new AbortController().signal)
-  const request = { id: newId() as IngestId, from, target: null, idempotency: null }
+  const request = { id: newId() as IngestId, from, target: null, idempotency: null, answer: null }
   const accepted = await acceptIngest(world, caller, request).catch((error: unknown) => error)
   const staged = await world.objects.listStaged(new Date(world.now().getTime() + 1), 10)
   return { accepted, staged }

@@ -43,7 +43,7 @@ async function scene(parts: WorldParts = {}): Promise<Scene> {
   worlds.push(world)
   const tenantId = (await world.database.tenants.findByName('default')) as TenantId
   const product = await world.database.products.create({ id: newId() as ProductId, tenantId, sku: 'shirt', title: null })
-  const caller: Caller = { tokenId: newId() as never, tenantId, role: 'writer', name: 'test' }
+  const caller: Caller = { tokenId: newId() as never, tenantId, role: 'writer', name: 'test', number: 1 }
   const declaration = { contentType: null, fileName: 'photo.jpg', typeMustMatch: false }
   return {
     world,
@@ -51,8 +51,8 @@ async function scene(parts: WorldParts = {}): Promise<Scene> {
     product,
     async accept(subject = 'a tulip') {
       const from = await stageUpload(world, tenantId, bytesOf(imageBytes(subject)), declaration, new AbortController().signal)
-      const target = { productId: product.id, placement: aPlacement() }
-      return acceptIngest(world, caller, { id: world.newId() as IngestId, from, target, idempotency: null })
+      const target = { kind: 'attach', productId: product.id, placement: aPlacement() } as const
+      return acceptIngest(world, caller, { id: world.newId() as IngestId, from, target, idempotency: null, answer: null })
     },
     work: (ingest, epoch = 0, signal = new AbortController().signal) =>
       processIngest(world, { ingestId: ingest.id, epoch }, signal),

@@ -108,7 +108,10 @@ export function isMain(image: Pick<ProductImage, 'roles'>): boolean {
 }
 
 /** The images as one store view shows them, in its order: each value is the store's own, or else the global one. */
-export function viewInStore({ images, storeRoles }: ImageList, store: number): readonly ProductImage[] {
+export function viewInStore(
+  { images, storeRoles }: Pick<ImageList, 'images' | 'storeRoles'>,
+  store: number,
+): readonly ProductImage[] {
   const own = storeRoles.filter((line) => line.store === store)
   const decided = new Set(own.map(({ role }) => role))
   const shown = images.map((image): ProductImage => {

@@ -91,7 +91,12 @@ type FoundImage =
       readonly product: LockedProduct
     }
 
-async function look(db: Db, locked: Locked, { file, image }: Commit, limits: Pick<Limits, 'imagesPerProductMax'>): Promise<Found> {
+async function look(
+  db: Db,
+  locked: Locked,
+  { file, image }: Commit,
+  limits: Pick<Limits, 'imagesPerProductMax'>,
+): Promise<Found> {
   const { tenant_id: tenantId } = locked
   if (file.kind === 'existing' && locked.file_id === null) throw new SluiceError('file_reference_unknown')
   const known = file.kind === 'new' && file.reuses ? await equalFile(db, tenantId, file) : null
@@ -125,7 +130,9 @@ async function lookAtImage(
 
 function checkRoom({ imageCount }: LockedProduct, { imagesPerProductMax }: Pick<Limits, 'imagesPerProductMax'>): void {
   if (imageCount < imagesPerProductMax) return
-  throw new SluiceError('images_exceeded', `A product may have ${imagesPerProductMax} images.`, { details: { imagesPerProductMax } })
+  throw new SluiceError('images_exceeded', `A product may have ${imagesPerProductMax} images.`, {
+    details: { imagesPerProductMax },
+  })
 }
 
 async function imageInSlot(db: Db, productId: string, slot: string): Promise<ImageId | null> {

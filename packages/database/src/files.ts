@@ -44,7 +44,10 @@ const factsByDigest = prepared((db) =>
 )
 
 function selectFiles(db: Db) {
-  return db.select({ file: getTableColumns(files), facts: blobs.facts }).from(files).innerJoin(blobs, isItsBlob)
+  return db
+    .select({ file: getTableColumns(files), facts: blobs.facts })
+    .from(files)
+    .innerJoin(blobs, isItsBlob)
 }
 
 export function openFiles({ query, transaction }: Runner): Files {
@@ -159,7 +162,11 @@ async function listFiles(
   if (!filter.every(canHold)) return { items: [], total: 0 }
   const where = and(eq(files.tenantId, tenantId), filter.length === 0 ? undefined : holds(filter))
   const rows = await selectFiles(db).where(where).orderBy(asc(files.number)).limit(limit).offset(offset)
-  const counting = db.select({ total: sql<number>`count(*)::int` }).from(files).innerJoin(blobs, isItsBlob).where(where)
+  const counting = db
+    .select({ total: sql<number>`count(*)::int` })
+    .from(files)
+    .innerJoin(blobs, isItsBlob)
+    .where(where)
   const [counted] = withTotal ? await counting : []
   return { items: rows.map(({ file, facts }) => fileOf(file, facts)), total: counted?.total ?? 0 }
 }

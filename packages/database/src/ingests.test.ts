@@ -208,7 +208,7 @@ describe('a token', () => {
     const token = { id: randomUUID() as TokenId, tenantId, name: 'n', role: 'writer', prefix: 'sl', expiresAt: null } as const
     const created = await tokens.create({ ...token, sha256Hex: 'a' })
     expect(await tokens.create({ ...token, id: randomUUID() as TokenId, name: 'other', sha256Hex: 'a' })).toEqual(created)
-    const caller = { tokenId: token.id, tenantId, role: 'writer', name: 'n' }
+    const caller = { tokenId: token.id, tenantId, role: 'writer', name: 'n', number: created.number }
     expect(await tokens.authenticate('a')).toEqual(caller)
     expect(await tokens.findActive(token.id)).toEqual(caller)
     const expired = await tokens.create({ ...token, id: randomUUID() as TokenId, expiresAt: new Date(0), sha256Hex: 'b' })

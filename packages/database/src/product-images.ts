@@ -20,7 +20,16 @@ import { canBeImage, changeImage, isImage, touchImage } from './image-change.ts'
 import { GLOBAL, giveRoles, mainImage, promoteFirst, takeMain } from './image-order.ts'
 import { isReferred, type LockedProduct, lockProduct, recordChange } from './products.ts'
 import { arrayLiteral, canExist, fileOf } from './rows.ts'
-import { blobs, files, imageStoreValues, ingests, productImageRoles as roles, productImages as images, products, tokens } from './schema.ts'
+import {
+  blobs,
+  files,
+  imageStoreValues,
+  ingests,
+  productImageRoles as roles,
+  productImages as images,
+  products,
+  tokens,
+} from './schema.ts'
 import type { Runner } from './transaction.ts'
 
 export function openProductImages({ query, transaction }: Runner): ProductImages {
@@ -133,7 +142,9 @@ async function selectList(db: Db, tenantId: TenantId, ref: ProductRef): Promise<
   return {
     productId: first.productId as ProductId,
     version: first.version,
-    images: rows.flatMap(({ image, file, facts, ...rest }) => (image && file && facts ? [imageOf({ image, file, facts, ...rest })] : [])),
+    images: rows.flatMap(({ image, file, facts, ...rest }) =>
+      image && file && facts ? [imageOf({ image, file, facts, ...rest })] : [],
+    ),
     storeRoles: first.storeRoles ?? [],
   }
 }

@@ -13,7 +13,7 @@ const inspection: Inspection = {
 }
 
 async function extracted(keepGps: boolean, exif = inspection.exif) {
-  await using world = memoryWorld({ policy: { keepGps, roles: [] } })
+  await using world = memoryWorld({ policy: { keepGps, roles: [], guestTenant: null, publicUrl: null } })
   const copy: LocalCopy = { path: '', bytes, digest, [Symbol.asyncDispose]: async () => {} }
   const outcome = await extract({ copy, inspection: { ...inspection, exif } } as unknown as Work, world)
   return outcome.found?.facts

@@ -1,7 +1,7 @@
 /** Things that are valid as they are; a test says only what it is about. */
 import type { Facts } from '../file.ts'
 import type { Digest, FileId, ImageId, IngestId, TokenId } from '../ids.ts'
-import type { Ingest, Placement, Source, TimelineEntry } from '../ingest.ts'
+import type { Ingest, Placement, Source, Target, TimelineEntry } from '../ingest.ts'
 import { DEFAULT_NAME } from '../naming.ts'
 import type { Commit, NewIngest } from '../ports.ts'
 
@@ -42,7 +42,19 @@ export function aFacts(overrides: Partial<Facts> = {}): Facts {
 
 /** At the end, under the default name, and the main image if it is the first. */
 export function aPlacement(overrides: Partial<Placement> = {}): Placement {
-  return { name: null, label: '', excluded: false, rank: null, roles: [], main: null, ...overrides }
+  return {
+    name: null,
+    label: '',
+    excluded: false,
+    rank: null,
+    position: null,
+    roles: [],
+    main: null,
+    replacesMain: null,
+    store: null,
+    slot: null,
+    ...overrides,
+  }
 }
 
 type StagedSource = Extract<Source, { kind: 'staged' }>
@@ -56,6 +68,7 @@ export function aStagedSource(overrides: Partial<StagedSource> = {}): StagedSour
     declaredType: null,
     typeMustMatch: false,
     fileName: 'photo.jpg',
+    reusesFile: false,
     ...overrides,
   }
 }
@@ -68,6 +81,7 @@ export function aNewIngest(overrides: Partial<NewIngest> & Pick<NewIngest, 'tena
     source: aStagedSource(),
     target: null,
     idempotency: null,
+    answer: null,
     ...overrides,
   }
 }
@@ -78,14 +92,20 @@ export function aCommit(ingest: Ingest, overrides: Partial<Commit> = {}): Commit
   return {
     ingestId: ingest.id,
     attempt: ingest.attempts,
-    file:
-      source.kind === 'file'
-        ? { kind: 'existing', id: source.fileId }
-        : { kind: 'new', id: newId() as FileId, name: source.fileName, facts: aFacts({ digest: source.digest }) },
-    image: target && { id: newId() as ImageId, stem: DEFAULT_NAME, placement: target.placement },
+    file: source.kind === 'file' ? { kind: 'existing', id: source.fileId } : newFileOf(source),
+    image: target && imageOf(target),
     timeline: [],
     ...overrides,
   }
+}
+
+function newFileOf({ fileName: name, digest, reusesFile: reuses }: StagedSource): Commit['file'] {
+  return { kind: 'new', id: newId() as FileId, name, facts: aFacts({ digest }), reuses }
+}
+
+function imageOf(target: Target): Commit['image'] {
+  if (target.kind === 'replace') return { kind: 'replace', id: target.imageId, change: target.change }
+  return { kind: 'attach', id: newId() as ImageId, stem: DEFAULT_NAME, placement: target.placement }
 }
 
 export function aTimelineEntry(overrides: Partial<TimelineEntry> = {}): TimelineEntry {

@@ -17,15 +17,21 @@ const DEADLINE = () => AbortSignal.timeout(5_000)
 /** Takes an upload from its bytes to its end, as intake and worker do. */
 async function land(world: MemoryWorld, bytes: Uint8Array): Promise<Ingest | null> {
   const tenantId = await world.database.newTenant()
-  const caller: Caller = { tokenId: newId() as TokenId, tenantId, role: 'writer', name: 'camera' }
+  const caller: Caller = { tokenId: newId() as TokenId, tenantId, role: 'writer', name: 'camera', number: 1 }
   const product = await world.database.products.create({ id: newId() as ProductId, tenantId, sku: 'chair', title: null })
   const declaration = { contentType: null, fileName: 'a.jpg', typeMustMatch: false }
   const chunks = (async function* () {
     yield bytes
   })()
   const from = await stageUpload(world, tenantId, chunks, declaration, DEADLINE())
-  const target = { productId: product.id, placement: aPlacement() }
-  const { id } = await acceptIngest(world, caller, { id: world.newId() as IngestId, from, target, idempotency: null })
+  const target = { kind: 'attach', productId: product.id, placement: aPlacement() } as const
+  const { id } = await acceptIngest(world, caller, {
+    id: world.newId() as IngestId,
+    from,
+    target,
+    idempotency: null,
+    answer: null,
+  })
   await relayOutbox(world)
   const consumer = world.queue.consume((job, signal) => processIngest(world, job, signal), { concurrency: 1 })
   const ended = await waitForIngest(world.database, tenantId, id, DEADLINE())

@@ -211,14 +211,25 @@ describe('a token in the header', () => {
 
 describe('the pages', () => {
   const HOSTILE = `"><script>alert('x')</script><img src=x onerror=alert(1)>`
-  const placement: Placement = { name: HOSTILE, label: HOSTILE, excluded: false, rank: null, roles: [HOSTILE], main: null }
+  const placement: Placement = {
+    name: HOSTILE,
+    label: HOSTILE,
+    excluded: false,
+    rank: null,
+    position: null,
+    roles: [HOSTILE],
+    main: null,
+    replacesMain: null,
+    store: null,
+    slot: HOSTILE,
+  }
 
   test('show what uploaders wrote as text', async () => {
     const { tokenId: _, ...session } = await adminSession()
     const id = stub.addIngest(
       {
         state: 'failed',
-        target: { productId: stub.addProduct(HOSTILE), placement },
+        target: { kind: 'attach', productId: stub.addProduct(HOSTILE), placement },
         source: {
           kind: 'staged',
           key: 'k',
@@ -227,6 +238,7 @@ describe('the pages', () => {
           declaredType: HOSTILE,
           typeMustMatch: false,
           fileName: HOSTILE,
+          reusesFile: false,
         },
         problem: { code: 'internal_error', detail: HOSTILE, details: { [HOSTILE]: HOSTILE } },
       },

@@ -134,15 +134,20 @@ function facts(title: string, rows: readonly Fact[]): Html {
 
 function requestFacts({ ingest, product }: Story, jobPath: IngestPageOptions['jobPath']): readonly Fact[] {
   const { id, source, target, attempts, epoch, createdAt, finishedAt } = ingest
-  const placement = target?.placement
+  const placement = target?.kind === 'attach' ? target.placement : null
+  const asked = target?.kind === 'replace' ? target.change : placement
   return [
     ['Product', target && html`<a href="${productPath(target.productId)}">${product?.sku ?? target.productId}</a>`],
     ['Title', product?.title ?? null],
-    ['Label', placement?.label ?? null],
+    ['New file of', target?.kind === 'replace' ? `image ${target.imageId}` : null],
+    ['Label', asked?.label ?? null],
     ['Name asked for', placement?.name ?? null],
-    ['Rank asked for', placement?.rank ?? null],
-    ['Roles asked for', placement?.roles.join(', ') ?? null],
-    ['Hidden', placement?.excluded ? 'yes' : null],
+    ['Rank asked for', asked?.rank ?? null],
+    ['Position asked for', asked?.position ?? null],
+    ['Roles asked for', asked?.roles?.join(', ') ?? null],
+    ['Hidden', asked?.excluded ? 'yes' : null],
+    ['Store view', asked?.store ?? null],
+    ['Slot', placement?.slot ?? null],
     ...(source.kind === 'staged' ? stagedFacts(source) : [['Source', html`the file <code>${source.fileId}</code>`] as const]),
     ['Received', moment(createdAt)],
     ['Finished', finishedAt && moment(finishedAt)],

@@ -134,12 +134,13 @@ function emptyWord(query: ListQuery): string {
 function row(ingest: Ingest, products: Listing['products']): Html {
   const { id, state, source, target, attempts, problem, createdAt, finishedAt } = ingest
   const file = source.kind === 'file' ? `file ${source.fileId}` : (source.fileName ?? 'unnamed')
+  const label = target?.kind === 'replace' ? target.change.label : target?.placement.label
   const tookMs = finishedAt && finishedAt.getTime() - createdAt.getTime()
   return html`<tr>
     <td>${badge(state)}</td>
     <td class="name">
       <a href="/ingests/${id}">${file}</a>
-      ${target?.placement.label && html`<small>${target.placement.label}</small>`}
+      ${label && html`<small>${label}</small>`}
     </td>
     <td>${target ? productLink(target.productId, products) : '–'}</td>
     <td>${moment(createdAt)}</td>

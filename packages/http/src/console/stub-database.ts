@@ -76,13 +76,14 @@ export function stubDatabase() {
     addToken(role: TokenRole, name = role as string): { secret: string; tokenId: TokenId } {
       const tokenId = randomUUIDv7() as TokenId
       const secret = `sluice_${randomUUIDv7()}`
-      tokens.set(hashToken(secret), { tokenId, tenantId: TENANT, role, name })
+      tokens.set(hashToken(secret), { tokenId, tenantId: TENANT, role, name, number: tokens.size + 1 })
       return { secret, tokenId }
     },
     revoke: (tokenId: TokenId) => void revoked.add(tokenId),
     addProduct(sku: string): ProductId {
       const id = randomUUIDv7() as ProductId
-      products.set(id, { id, number: products.size + 1, tenantId: TENANT, sku, title: null, version: 1, createdAt: new Date() })
+      const number = products.size + 1
+      products.set(id, { ...PLAIN, id, number, sku, createdAt: new Date(), updatedAt: new Date() })
       return id
     },
     addIngest(ingest: Partial<Ingest>, timeline: TimelineEntry[] = []): IngestId {
@@ -93,6 +94,18 @@ export function stubDatabase() {
     },
   }
 }
+
+const PLAIN = {
+  tenantId: TENANT,
+  kind: 'product',
+  title: null,
+  status: 'live',
+  owner: 'store',
+  websites: null,
+  acceptsImages: true,
+  extra: {},
+  version: 1,
+} as const
 
 const EMPTY = {
   tenantId: TENANT,
@@ -105,6 +118,7 @@ const EMPTY = {
     declaredType: null,
     typeMustMatch: false,
     fileName: null,
+    reusesFile: false,
   },
   target: null,
   attempts: 0,

@@ -1,13 +1,55 @@
-import { blobKey } from '../../file.ts'
-import type { Files } from '../../ports.ts'
+import { blobKey, type File } from '../../file.ts'
+import type { FileCondition, Files } from '../../ports.ts'
+import { writeImages } from './product-images.ts'
 import type { Tables } from './tables.ts'
 
-export function memoryFiles({ files, facts }: Tables): Files {
+export function memoryFiles(tables: Tables): Files {
+  const { files, facts, products } = tables
+  const own = (tenantId: string) => [...files.values()].filter((file) => file.tenantId === tenantId)
+
   return {
     async find(tenantId, id) {
       const file = files.get(id)
       return file?.tenantId === tenantId ? file : null
     },
+    findByCode: async (tenantId, code) => own(tenantId).find((file) => file.code === code) ?? null,
+    findMany: async (tenantId, ids) => own(tenantId).filter(({ id }) => ids.includes(id)),
+    async list(tenantId, filter, { offset, limit, withTotal }) {
+      const found = own(tenantId).filter((file) => filter.every((condition) => holds(condition, file)))
+      const items = found.sort((a, b) => a.number - b.number).slice(offset, offset + limit)
+      return { items, total: withTotal ? found.length : 0 }
+    },
+    async remove(tenantId, id) {
+      if (files.get(id)?.tenantId !== tenantId) return false
+      for (const row of products.values()) {
+        const images = row.images.filter(({ file }) => file.id !== id)
+        if (images.length < row.images.length) writeImages(tables, row, { ...row, images })
+      }
+      return files.delete(id)
+    },
     findFacts: async (tenantId, digest) => facts.get(blobKey(tenantId, digest)) ?? null,
   }
+}
+
+function holds(condition: FileCondition, { name, facts }: File): boolean {
+  if (condition.field === 'name') {
+    return condition.operator === 'eq' ? name === condition.value : patternOf(condition.value).test(name ?? '')
+  }
+  const [measured, value] = [facts[condition.field], condition.value]
+  switch (condition.operator) {
+    case 'eq':
+      return measured === value
+    case 'lt':
+      return measured < value
+    case 'le':
+      return measured <= value
+    case 'gt':
+      return measured > value
+    case 'ge':
+      return measured >= value
+  }
+}
+
+function patternOf(like: string): RegExp {
+  return new RegExp(`^${like.split('*').map(RegExp.escape).join('[^]*')}$`, 'iu')
 }

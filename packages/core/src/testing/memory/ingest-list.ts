@@ -24,12 +24,15 @@ function mentions(tables: Tables, { id, tenantId, source, target, result, proble
   const row = target && findProduct(tables, tenantId, { kind: 'id', id: target.productId })
   const image = row?.images.find((image) => image.id === result?.imageId)
   const staged = source.kind === 'staged' ? source : null
-  const parts = [staged?.fileName, target?.placement.label, target?.placement.name, image?.name, problem?.code, problem?.detail]
+  const asked = target?.kind === 'attach' ? target.placement : target?.change
+  const askedName = target?.kind === 'attach' ? target.placement.name : null
+  const parts = [staged?.fileName, asked?.label, askedName, image?.name, problem?.code, problem?.detail]
   const wholes = [
     id,
     staged?.digest,
     source.kind === 'file' ? source.fileId : null,
     target?.productId,
+    target?.kind === 'replace' ? target.imageId : null,
     row?.product.sku,
     result?.fileId,
     result?.imageId,

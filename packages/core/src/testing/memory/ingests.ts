@@ -28,6 +28,7 @@ export function memoryIngests(tables: Tables): Ingests {
       if (known) return known
       if (!bindKey(tables, ingest)) throw new SluiceError('idempotency_key_in_flight')
       const accepted = writeIngest(tables, received(ingest, now()), { own: { step: 'accept', outcome: 'done' } })
+      tables.askers.set(ingest.id, ingest.tokenId)
       holdNewAnswer(tables, ingest)
       enqueue(tables, accepted)
       return accepted

@@ -1,8 +1,8 @@
 import type { Facts, File } from '../../file.ts'
-import type { FileId, IngestId, ProductId, TenantId } from '../../ids.ts'
+import type { FileId, IngestId, ProductId, TenantId, TokenId } from '../../ids.ts'
 import type { Ingest, TimelineEntry } from '../../ingest.ts'
 import type { IngestJob, RecordedAnswer, TokenRecord } from '../../ports.ts'
-import type { Product, ProductImage, ProductRef } from '../../product-image.ts'
+import type { Product, ProductImage, ProductRef, StoreRole } from '../../product-image.ts'
 
 /**
  * All that the database in memory holds. Values are replaced and never changed, so what was handed out stays what it was;
@@ -19,6 +19,8 @@ export interface Tables {
   readonly facts: Map<string, Facts>
   readonly files: Map<FileId, File>
   readonly ingests: Map<IngestId, Ingest>
+  /** Who asked for them. */
+  readonly askers: Map<IngestId, TokenId>
   /** Of those whose answer equal requests may still claim. */
   readonly answers: Map<IngestId, { readonly fingerprint: string; readonly heldUntilMs: number }>
   readonly timelines: Map<IngestId, readonly TimelineEntry[]>
@@ -35,6 +37,8 @@ export interface ProductRow {
   readonly product: Product
   /** In their order. */
   readonly images: readonly ProductImage[]
+  /** By store and role. */
+  readonly storeRoles: readonly StoreRole[]
   /** All that were ever given. */
   readonly names: ReadonlySet<string>
 }
@@ -59,6 +63,7 @@ export function openTables(options: Pick<Tables, 'now' | 'wake'>): Tables {
     facts: new Map(),
     files: new Map(),
     ingests: new Map(),
+    askers: new Map(),
     answers: new Map(),
     timelines: new Map(),
     outbox: new Map(),

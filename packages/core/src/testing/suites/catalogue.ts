@@ -50,7 +50,7 @@ export async function openCatalogue(open: () => Promise<TestedDatabase>): Promis
 function words(database: Database, home: TenantId): Omit<Catalogue, 'database' | 'home' | 'stranger' | keyof AsyncDisposable> {
   const accept: Catalogue['accept'] = (change) => database.ingests.accept(aNewIngest({ tenantId: home, ...change }))
   const acceptFor: Catalogue['acceptFor'] = ({ id: productId, tenantId }, placement, change) =>
-    accept({ tenantId, target: { productId, placement: aPlacement(placement) }, ...change })
+    accept({ tenantId, target: { kind: 'attach', productId, placement: aPlacement(placement) }, ...change })
   const commit: Catalogue['commit'] = (ingest, change) => database.ingests.commit(aCommit(ingest, change), LIMITS)
   return {
     accept,
@@ -59,7 +59,7 @@ function words(database: Database, home: TenantId): Omit<Catalogue, 'database' |
     newProduct: (tenantId = home) =>
       database.products.create({ id: newId() as ProductId, tenantId, sku: `sku ${newId()}`, title: null }),
     async attach(product, placement, stem = DEFAULT_NAME) {
-      const image = { id: newId() as ImageId, stem, placement: aPlacement(placement) }
+      const image = { kind: 'attach', id: newId() as ImageId, stem, placement: aPlacement(placement) } as const
       expect(await commit(await acceptFor(product, placement), { image })).toBe('committed')
       return image.id
     },

@@ -45,7 +45,9 @@ export function commitTests({ catalogue }: Subject): void {
   test('a file that is there already is hung on a product, as often as one likes', async () => {
     const product = await catalogue().newProduct()
     const fileId = newId() as FileId
-    await catalogue().commit(await catalogue().accept(), { file: { kind: 'new', id: fileId, name: null, facts: aFacts() } })
+    await catalogue().commit(await catalogue().accept(), {
+      file: { kind: 'new', id: fileId, name: null, facts: aFacts(), reuses: false },
+    })
     for (const n of [1, 2]) {
       const ingest = await catalogue().acceptFor(product, {}, { source: { kind: 'file', fileId } })
       expect(await catalogue().commit(ingest)).toBe('committed')
@@ -99,7 +101,7 @@ export function commitTests({ catalogue }: Subject): void {
     const { home, database } = catalogue()
     const full = await catalogue().newProduct()
     await catalogue().attach(full)
-    const absent = { productId: newId() as ProductId, placement: aPlacement() }
+    const absent = { kind: 'attach', productId: newId() as ProductId, placement: aPlacement() } as const
     const unknownFile = { kind: 'existing', id: newId() as FileId } as const
     const toFull = aCommit(await catalogue().acceptFor(full))
     const toAbsent = aCommit(await catalogue().accept({ target: absent }))
@@ -135,10 +137,10 @@ export function commitTests({ catalogue }: Subject): void {
     const [own, foreign] = [await catalogue().newProduct(), await catalogue().newProduct(stranger)]
     const fileId = newId() as FileId
     const theirs = await catalogue().accept({ tenantId: stranger })
-    await catalogue().commit(theirs, { file: { kind: 'new', id: fileId, name: null, facts: aFacts() } })
+    await catalogue().commit(theirs, { file: { kind: 'new', id: fileId, name: null, facts: aFacts(), reuses: false } })
     const ofForeignFile = await catalogue().acceptFor(own, {}, { source: { kind: 'file', fileId } })
     await expectRefusal(catalogue().commit(ofForeignFile), 'file_reference_unknown')
-    const target = { productId: foreign.id, placement: aPlacement() }
+    const target = { kind: 'attach', productId: foreign.id, placement: aPlacement() } as const
     const toForeignProduct = await ingests().accept(aNewIngest({ tenantId: home, target }))
     await expectRefusal(catalogue().commit(toForeignProduct), 'product_unknown')
     expect((await catalogue().imagesOf(foreign)).version).toBe(foreign.version)

@@ -1,9 +1,9 @@
 import { beforeAll, expect, test } from 'vitest'
-import type { IngestId, ProductId } from '../../ids.ts'
+import type { ImageId, IngestId, ProductId } from '../../ids.ts'
 import type { Ingest } from '../../ingest.ts'
 import type { IngestFilter } from '../../ports.ts'
 import type { Product } from '../../product-image.ts'
-import { aStagedSource, newDigest, newId } from '../builders.ts'
+import { aPlacement, aStagedSource, newDigest, newId } from '../builders.ts'
 import { present, range, refOf, type Subject } from './catalogue.ts'
 
 const DIGEST = newDigest()
@@ -20,7 +20,7 @@ export function listTests({ catalogue }: Subject): void {
     const running = await acceptFor(product, { name: 'Backside' }, named(null))
     await database.ingests.start(running.id, 0)
     const committed = await acceptFor(product, {}, { source: aStagedSource({ digest: DIGEST, fileName: 'photo.jpg' }) })
-    await catalogue().commit(committed, { image: { ...present(committedImage(committed)), stem: 'Stool' } })
+    await catalogue().commit(committed, { image: imageNamed('Stool') })
     const rejected = await acceptFor(product, {}, named('x.gif'))
     await database.ingests.end(rejected.id, 'rejected', { code: 'image_truncated', detail: 'It ends after 7 Bytes' }, [])
     const failed = await acceptFor(product, {}, named('y.gif'))
@@ -30,7 +30,7 @@ export function listTests({ catalogue }: Subject): void {
     all = { plain, running, committed, rejected, failed, ofFile }
   })
 
-  const committedImage = ({ target }: Ingest) => target && { id: newId() as never, placement: target.placement }
+  const imageNamed = (stem: string) => ({ kind: 'attach', id: newId() as ImageId, stem, placement: aPlacement() }) as const
 
   /** Names of those among ours that the filter lets through, newest first. */
   async function found(filter: IngestFilter): Promise<string[]> {

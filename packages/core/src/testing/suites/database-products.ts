@@ -13,7 +13,7 @@ export function productTests({ catalogue }: Subject): void {
     const product = await products().create(made)
     expect(product).toMatchObject({ ...made, version: 1 })
     expect(product.createdAt).toBeInstanceOf(Date)
-    expect(await catalogue().imagesOf(product)).toEqual({ productId: product.id, version: 1, images: [] })
+    expect(await catalogue().imagesOf(product)).toEqual({ productId: product.id, version: 1, images: [], storeRoles: [] })
   })
 
   test('a product is found by its id, its number and its SKU', async () => {
@@ -63,7 +63,7 @@ export function productTests({ catalogue }: Subject): void {
       warnings: ['one', 'two'],
     })
     const id = newId() as FileId
-    await catalogue().commit(ingest, { file: { kind: 'new', id, name: 'Chair ü.jpg', facts } })
+    await catalogue().commit(ingest, { file: { kind: 'new', id, name: 'Chair ü.jpg', facts, reuses: false } })
     const file = present(await files().find(catalogue().home, id))
     expect(file).toMatchObject({ id, tenantId: catalogue().home, name: 'Chair ü.jpg' })
     expect(file.facts).toEqual(facts)
@@ -82,7 +82,7 @@ export function productTests({ catalogue }: Subject): void {
     const second = { ...first, dominantColour: '#222222' }
     const ids = [newId() as FileId, newId() as FileId] as const
     for (const [id, facts] of [[ids[0], first] as const, [ids[1], second] as const]) {
-      const commit = aCommit(await catalogue().accept(), { file: { kind: 'new', id, name: null, facts } })
+      const commit = aCommit(await catalogue().accept(), { file: { kind: 'new', id, name: null, facts, reuses: false } })
       await catalogue().database.ingests.commit(commit, LIMITS)
     }
     const found = [present(await files().find(catalogue().home, ids[0])), present(await files().find(catalogue().home, ids[1]))]

@@ -21,7 +21,7 @@ export function tenancyTests({ catalogue }: Subject): void {
     imageId = await catalogue().attach(product)
     fileId = newId() as FileId
     const done = await catalogue().acceptFor(product)
-    await catalogue().commit(done, { file: { kind: 'new', id: fileId, name: 'secret.jpg', facts } })
+    await catalogue().commit(done, { file: { kind: 'new', id: fileId, name: 'secret.jpg', facts, reuses: false } })
     const ended = await catalogue().acceptFor(product)
     await ingests.end(ended.id, 'failed', { code: 'internal_error', detail: 'secret' }, [])
     committed = present(await ingests.find(product.tenantId, done.id))
@@ -90,7 +90,7 @@ export function tenancyTests({ catalogue }: Subject): void {
     const { database, stranger } = catalogue()
     const own = { ...facts, dominantColour: '#abcdef' }
     const ingest = await catalogue().accept({ tenantId: stranger })
-    await catalogue().commit(ingest, { file: { kind: 'new', id: newId() as FileId, name: null, facts: own } })
+    await catalogue().commit(ingest, { file: { kind: 'new', id: newId() as FileId, name: null, facts: own, reuses: false } })
     expect(await database.files.findFacts(stranger, facts.digest)).toEqual(own)
     expect(await database.files.findFacts(product.tenantId, facts.digest)).toEqual(facts)
   })
