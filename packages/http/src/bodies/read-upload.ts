@@ -5,8 +5,11 @@ import type { Base64Policy } from './base64.ts'
 import { refuseContentEncoding } from './content-encoding.ts'
 import { readJson } from './json.ts'
 import { readMultipart } from './multipart.ts'
+import { readQuery } from './query.ts'
 import { discardRest, requestBytes } from './request-bytes.ts'
 import { openStaging, type Discardable, type StageBytes } from './staging.ts'
+import { readXml } from './xml.ts'
+import type { XmlShape } from './xml-document.ts'
 
 /** What an upload looks like on one route of one dialect. Null and false: this kind of body is not accepted. */
 export interface FormProfile {
@@ -16,6 +19,10 @@ export interface FormProfile {
   readonly base64: { readonly path: readonly string[]; readonly policy: Base64Policy } | null
   /** Whether the body may be the image itself, as `image/*`. */
   readonly raw: boolean
+  /** The XML element that carries the file. */
+  readonly xml?: XmlShape & { readonly policy: Base64Policy }
+  /** The field that carries the file in a body of urlencoded fields that is declared as `text/plain`: small files only. */
+  readonly query?: { readonly name: string; readonly policy: Base64Policy }
 }
 
 export type UploadLimits = Pick<Limits, 'fileBytesMax' | 'envelopeBytesMax' | 'formFieldsMax'>
@@ -26,7 +33,7 @@ export type UploadRequest = Readable & { readonly headers: IncomingHttpHeaders }
 export interface UploadBody<Staged> {
   /** Null when the body brought no file. */
   readonly staged: Staged | null
-  /** Text fields of a form, or the JSON document without the file's member. */
+  /** Text fields of a form, or the document without the file's member. */
   readonly fields: Record<string, unknown>
 }
 
@@ -51,12 +58,14 @@ export async function readUpload<Staged extends Discardable>(
   const bytes = requestBytes(request, AbortSignal.any([options.signal, stop.signal]))
   try {
     const kind = kindOf(request.headers, form)
-    const body = bounded(bytes, request.headers, bodyBytesMax(limits)[kind], limits)
+    const body = bounded(bytes, request.headers, kind, limits)
     const contentType = request.headers['content-type'] ?? ''
     const { stage } = staging
     if (kind === 'multipart')
       return await readMultipart(body, { contentType, filePart: form.filePart ?? '', stage, limits, stop })
     if (kind === 'json') return await readJson(body, { contentAt: form.base64, stage, limits })
+    if (kind === 'xml' && form.xml) return await readXml(body, { shape: form.xml, stage, limits })
+    if (kind === 'query' && form.query) return await readQuery(body, { content: form.query, stage, limits })
     return { staged: await stage(body, { declaredType: essenceOf(contentType), fileName: null }), fields: {} }
   } catch (error) {
     stop.abort(error)
@@ -69,20 +78,23 @@ export async function readUpload<Staged extends Discardable>(
   }
 }
 
-type Kind = 'multipart' | 'json' | 'raw'
+type Kind = 'multipart' | 'json' | 'xml' | 'query' | 'raw'
+
+const XML_TYPES = ['application/xml', 'text/xml', 'application/xhtml+xml']
 
 function kindOf(headers: IncomingHttpHeaders, form: FormProfile): Kind {
   refuseContentEncoding(headers)
-  const accepted: string[] = []
-  if (form.filePart !== null) accepted.push('multipart/form-data')
-  if (form.base64 !== null) accepted.push('application/json')
-  if (form.raw) accepted.push('image/*')
+  const kinds = new Map<string, Kind>()
+  if (form.filePart !== null) kinds.set('multipart/form-data', 'multipart')
+  if (form.base64 !== null) kinds.set('application/json', 'json')
+  if (form.xml) for (const type of XML_TYPES) kinds.set(type, 'xml')
+  if (form.query) kinds.set('text/plain', 'query')
+  if (form.raw) kinds.set('image/*', 'raw')
 
   const essence = essenceOf(headers['content-type'])
-  const range = essence?.startsWith('image/') ? 'image/*' : essence
-  if (range !== null && range !== undefined && accepted.includes(range)) {
-    return range === 'image/*' ? 'raw' : range === 'application/json' ? 'json' : 'multipart'
-  }
+  const kind = kinds.get(essence?.startsWith('image/') ? 'image/*' : (essence ?? ''))
+  if (kind) return kind
+  const accepted = [...kinds.keys()]
   throw new SluiceError('content_type_unsupported', `The Content-Type must be one of ${accepted.join(', ')}.`, {
     details: { accepted },
   })
@@ -96,24 +108,35 @@ function bodyBytesMax({ fileBytesMax, envelopeBytesMax }: UploadLimits): Record<
     multipart: fileBytesMax + envelopeBytesMax,
     // Twice the base64: PHP's json_encode writes each slash as `\/`, and nothing forbids a file whose base64 is all slashes.
     json: 2 * base64BytesMax + envelopeBytesMax,
+    // PHP breaks base64 into lines of 76 that end with a carriage return, which libxml writes as `&#13;`.
+    xml: 2 * base64BytesMax + envelopeBytesMax,
+    query: envelopeBytesMax,
   }
 }
 
 /** Refuses by Content-Length before a byte is read, and by counting where the header is absent. */
-function bounded(bytes: AsyncIterable<Buffer>, headers: IncomingHttpHeaders, bytesMax: number, { fileBytesMax }: UploadLimits) {
-  const refuse = (bytes: number) => {
-    const message = `A body of ${humanBytes(bytes)} cannot be accepted: a file may have ${humanBytes(fileBytesMax)}.`
-    throw new SluiceError('file_too_large', message, { details: { bytesMax: fileBytesMax } })
-  }
+function bounded(bytes: AsyncIterable<Buffer>, headers: IncomingHttpHeaders, kind: Kind, limits: UploadLimits) {
+  const bytesMax = bodyBytesMax(limits)[kind]
   const declaredBytes = Number(headers['content-length'] ?? 0)
-  if (declaredBytes > bytesMax) refuse(declaredBytes)
+  if (declaredBytes > bytesMax) throw tooLarge(declaredBytes, kind, limits)
 
   return (async function* () {
     let total = 0
     for await (const chunk of bytes) {
       total += chunk.length
-      if (total > bytesMax) refuse(total)
+      if (total > bytesMax) throw tooLarge(total, kind, limits)
       yield chunk
     }
   })()
+}
+
+function tooLarge(bytes: number, kind: Kind, { fileBytesMax, envelopeBytesMax }: UploadLimits): SluiceError {
+  const refused = `A body of ${humanBytes(bytes)} cannot be accepted`
+  if (kind === 'query') {
+    const message = `${refused}: as text/plain it may have ${humanBytes(envelopeBytesMax)}. Send the file as XML or JSON.`
+    return new SluiceError('request_too_large', message, { details: { bytesMax: envelopeBytesMax } })
+  }
+  return new SluiceError('file_too_large', `${refused}: a file may have ${humanBytes(fileBytesMax)}.`, {
+    details: { bytesMax: fileBytesMax },
+  })
 }
