@@ -12,7 +12,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['packages/{core,images,http}/src/**/*.test.ts', 'scripts/**/*.test.ts'],
+          include: ['packages/{core,images,http,fetch}/src/**/*.test.ts', 'scripts/**/*.test.ts'],
           testTimeout: 20_000,
         },
       },

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
-const DRIVERS = ['http', 'database', 'queue', 'storage', 'images']
+const DRIVERS = ['http', 'database', 'queue', 'storage', 'images', 'fetch']
 
 /** The whole drawing. `turbo boundaries` refuses an import that its package.json does not declare; this is what may be declared. */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {

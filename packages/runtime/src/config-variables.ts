@@ -66,6 +66,10 @@ export const VARIABLES = {
     ),
     defaultText: 'nobody is let in without a token',
   },
+  fetchAllow: servers(
+    'SLUICE_FETCH_ALLOW',
+    'Servers that files may be fetched from although they are not public, and without TLS, with commas between them.',
+  ),
   roles: roles('SLUICE_POLICY_ROLES', 'The roles that an image may have, with commas between them.'),
   keepGps: flag('SLUICE_POLICY_KEEP_GPS', 'Whether coordinates in EXIF are kept among the facts.', false),
   logLevel: logLevel('SLUICE_LOG_LEVEL', 'The least severe lines that are logged; by default `info`, under `sluice up` `warn`.'),
@@ -176,4 +180,15 @@ function roles(name: string, meaning: string): Variable<readonly string[]> {
     return isGood ? [...new Set(names)] : undefined
   }
   return { name, meaning, allowed: `a list of a-z, 0-9 and _ with \`${MAIN_ROLE}\` in it`, parse, byDefault: DEFAULT_ROLES }
+}
+
+/** As `URL` has them, so that what is compared is spelt alike. */
+function servers(name: string, meaning: string): Variable<readonly string[]> {
+  const parse = (text: string) => {
+    const places = text.split(',').map((place) => /^([^\s/?#@\\]+):(\d{1,5})$/.exec(place.trim()))
+    const known = places.map((place) => ({ host: URL.parse(`http://${place?.[1]}`), port: Number(place?.[2]) }))
+    const isGood = known.every(({ host, port }) => host !== null && host.port === '' && port >= 1 && port <= 65_535)
+    return isGood ? known.map(({ host, port }) => `${host?.hostname}:${port}`) : undefined
+  }
+  return { name, meaning, allowed: 'a list of host:port', parse, byDefault: [], defaultText: '' }
 }

@@ -56,6 +56,14 @@ describe('readConfig', () => {
     expect(objects).toMatchObject({ staging: { kind: 'volume', dir: '/staging' } })
   })
 
+  it('knows the servers that may be fetched from as their URLs name them', () => {
+    const { fetchAllow } = readConfig({ SLUICE_FETCH_ALLOW: '127.1:9999, Files.Intra:80,[::0001]:443' })
+    expect(fetchAllow).toEqual(['127.0.0.1:9999', 'files.intra:80', '[::1]:443'])
+    expect(readConfig({}).fetchAllow).toEqual([])
+    for (const wrong of ['files.intra', 'http://files.intra:80', 'files.intra:0', 'a:b:80', 'a:80/x', 'x@a:80', 'a:70000', ','])
+      expect(refusal({ SLUICE_FETCH_ALLOW: wrong })).toContain('a list of host:port is allowed')
+  })
+
   it('takes an empty variable for none', () => {
     expect(readConfig({ SLUICE_HTTP_PORT: '', SLUICE_DATABASE_URL: ' ' })).toEqual(readConfig({}))
   })

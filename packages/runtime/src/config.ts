@@ -15,6 +15,8 @@ export interface Config {
   readonly bootstrapToken: string | null
   readonly secretKey: string | null
   readonly policy: Policy
+  /** `host:port` of servers that need not be public to be fetched from. */
+  readonly fetchAllow: readonly string[]
   /** Null: the process decides. */
   readonly logLevel: LogLevel | null
   readonly worker: { readonly concurrency: number }
@@ -72,6 +74,7 @@ export function readConfig(environment: Environment): Config {
       guestTenant: read(VARIABLES.guestTenant),
       publicUrl: read(VARIABLES.publicUrl),
     },
+    fetchAllow: read(VARIABLES.fetchAllow),
     logLevel: read(VARIABLES.logLevel),
     worker: { concurrency: read(VARIABLES.workerConcurrency) },
     decoder: { processes: read(VARIABLES.decoderProcesses) },

@@ -3,6 +3,7 @@ import { aNewIngest, manualClock, memoryDatabase, memoryObjects, memoryQueue, sc
 import { expect, it, vi } from 'vitest'
 import { readConfig } from './config.ts'
 import { createObserver } from './observer.ts'
+import { openFetcher } from '@sluice/fetch'
 import { openWorker } from './worker.ts'
 
 /** How many of so many idle ingests a worker has queued again when it is stopped, which is after the first `least` of them. */
@@ -28,7 +29,8 @@ async function requeuedOf(ingests: number, { waiting, least }: { waiting: number
     observer: { observe: (event: Observed) => void observed.push(event) },
   }
   await using objects = memoryObjects(clock.now)
-  const parts = { config, observability, databaseUrl: '', database, objects, decoder: scriptedDecoder() }
+  await using fetcher = openFetcher({ limits: config.limits })
+  const parts = { config, observability, databaseUrl: '', database, objects, decoder: scriptedDecoder(), fetcher }
   const worker = await openWorker(parts, { ...queue, consume: () => ({ stop: async () => undefined }) })
   await vi.waitFor(() => expect(requeued()).toBeGreaterThanOrEqual(least))
   await worker[Symbol.asyncDispose]()

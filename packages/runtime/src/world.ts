@@ -1,6 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto'
-import type { Database, Decoder, Objects, World } from '@sluice/core'
+import type { Database, Decoder, Fetcher, Objects, World } from '@sluice/core'
 import { openDatabase } from '@sluice/database'
+import { openFetcher } from '@sluice/fetch'
 import { openDecoder } from '@sluice/images'
 import { type IngestQueue, openQueue, type QueueConnection } from '@sluice/queue'
 import { openFilesystemObjects, openMinioObjects } from '@sluice/storage'
@@ -15,9 +16,10 @@ export interface Parts {
   readonly database: Database
   readonly objects: Objects
   readonly decoder: Decoder
+  readonly fetcher: Fetcher
 }
 
-/** Opens database, objects and decoder. Nothing is decoded, and no child process runs, until an image comes. */
+/** Opens all of them. Nothing is decoded or fetched, and no child process runs, until an image comes. */
 export async function openParts(
   config: Config,
   observability: Observability,
@@ -28,17 +30,20 @@ export async function openParts(
   const database = stack.use(await openDatabase({ url: databaseUrl, poolMax: config.database.poolMax, applicationName }))
   const objects = await openObjects(config.objects)
   const decoder = stack.use(await openDecoder({ processes: config.decoder.processes, limits: config.limits }))
+  const fetcher = stack.use(openFetcher({ limits: config.limits, exceptions: config.fetchAllow }))
   const opened = stack.move()
-  return { config, observability, databaseUrl, database, objects, decoder, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+  const parts: Parts = { config, observability, databaseUrl, database, objects, decoder, fetcher }
+  return { ...parts, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
 /** What intake and worker have in common. */
-export function worldOf({ config, observability, database, objects, decoder }: Parts): Omit<World, 'queue' | 'random'> {
+export function worldOf({ config, observability, database, objects, decoder, fetcher }: Parts): Omit<World, 'queue' | 'random'> {
   const { limits, policy } = config
   return {
     database,
     objects,
     decoder,
+    fetcher,
     limits,
     policy,
     observer: observability.observer,

@@ -1,0 +1,109 @@
+import { Agent, type Dispatcher } from 'undici'
+import { type Fetched, type Fetcher, type Limits, SluiceError } from '@sluice/core'
+import { type Answer, fetchedOf, redirectOf } from './answer.ts'
+import { guardedLookup, openResolve, type Resolve } from './guarded-lookup.ts'
+import { redirectedTo, type Target, targetOf } from './target.ts'
+import { unreachable } from './unreachable.ts'
+
+export interface FetcherOptions {
+  readonly limits: Pick<Limits, 'fileBytesMax' | 'fetchMsMax' | 'fetchRedirectsMax'>
+  /** Servers, as `host:port`, that may be asked wherever their names lead, and without TLS: the operator's own. */
+  readonly exceptions?: readonly string[]
+  /** For tests: how names of the public internet are resolved. */
+  readonly resolve?: Resolve
+}
+
+/** No connection is kept, so nothing is left of one stranger's request when the next one's begins. */
+const UNSHARED: Agent.Options = { pipelining: 0, connections: 16, allowH2: false }
+
+/**
+ * Asks strangers' servers as a stranger: over TLS, at public addresses, without credentials, cookies or proxies of ours, bounded in
+ * time, size and redirects. OWASP, "Server-Side Request Forgery Prevention".
+ */
+export function openFetcher({ limits, exceptions = [], resolve = openResolve() }: FetcherOptions): Fetcher & AsyncDisposable {
+  const timeouts = { headersTimeout: limits.fetchMsMax, bodyTimeout: limits.fetchMsMax }
+  const connect = { timeout: limits.fetchMsMax, maxCachedSessions: 0 }
+  const guarded = new Agent({ ...UNSHARED, ...timeouts, connect: { ...connect, lookup: guardedLookup(resolve) } })
+  const excepted = new Agent({ ...UNSHARED, ...timeouts, connect })
+  const known = new Set(exceptions)
+
+  const send = (target: Target, signal: AbortSignal) => ask(target.isExcepted ? excepted : guarded, target.url, signal)
+
+  return {
+    async fetch(address, given) {
+      const late = AbortSignal.timeout(limits.fetchMsMax)
+      const deadline: Deadline = { given, signal: AbortSignal.any([given, late]) }
+      let target = targetOf(address, known)
+      for (let redirects = 0; ; redirects += 1) {
+        const answer = await within(deadline, () => send(target, deadline.signal))
+        const location = redirectOf(answer)
+        if (location === null) return readable(fetchedOf(answer, target.url, limits), deadline)
+        answer.body.destroy()
+        if (redirects === limits.fetchRedirectsMax) throw unreachable('Its server redirects too often. Give the final address.')
+        target = redirectedTo(location, target.url, known)
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([guarded.destroy(), excepted.destroy()])
+    },
+  }
+}
+
+interface Deadline {
+  /** The caller's own. */
+  readonly given: AbortSignal
+  /** That, or the end of the time. */
+  readonly signal: AbortSignal
+}
+
+async function ask(agent: Agent, url: URL, signal: AbortSignal): Promise<Answer> {
+  const options: Dispatcher.RequestOptions = {
+    origin: url.origin,
+    path: `${url.pathname}${url.search}`,
+    method: 'GET',
+    // Whatever is encoded could be of any size once it is decoded.
+    headers: { accept: 'image/*, */*;q=0.1', 'accept-encoding': 'identity', 'user-agent': 'Sluice' },
+    signal,
+  }
+  // undici looks at the signal when a request begins: one that waits for a name or a connection would not hear of it.
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const abort = () => reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    signal.throwIfAborted()
+    const answer = await Promise.race([agent.request(options), aborted])
+    // It may break off when nobody reads any more.
+    answer.body.on('error', () => undefined)
+    return answer
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+function readable(fetched: Fetched, deadline: Deadline): Fetched {
+  return { ...fetched, bytes: bytesWithin(fetched.bytes, deadline) }
+}
+
+async function* bytesWithin(bytes: AsyncIterable<Uint8Array>, deadline: Deadline): AsyncGenerator<Uint8Array> {
+  try {
+    yield* bytes
+  } catch (error) {
+    throw translated(error, deadline)
+  }
+}
+
+async function within<Result>(deadline: Deadline, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    throw translated(error, deadline)
+  }
+}
+
+/** What went wrong is for the log: ports that are closed, names inside certificates and the like are nobody's business. */
+function translated(error: unknown, { given, signal }: Deadline): unknown {
+  if (given.aborted) return given.reason
+  if (SluiceError.is(error)) return error
+  if (signal.aborted) return unreachable('Its server takes too long. Try again later, or send the file itself.', error)
+  return unreachable('Its server does not answer as it should. Check the address, or send the file itself.', error)
+}

@@ -1,0 +1,1 @@
+export { type FetcherOptions, openFetcher } from './fetcher.ts'
