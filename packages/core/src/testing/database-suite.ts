@@ -2,17 +2,27 @@ import { afterAll, beforeAll, describe } from 'vitest'
 import type { TenantId } from '../ids.ts'
 import type { Database } from '../ports.ts'
 import { type Catalogue, openCatalogue, type Subject } from './suites/catalogue.ts'
+import { adoptionTests } from './suites/database-adoption.ts'
+import { answerTests } from './suites/database-answers.ts'
+import { catalogueTests } from './suites/database-catalogue.ts'
 import { commitTests } from './suites/database-commit.ts'
 import { concurrencyTests } from './suites/database-concurrency.ts'
+import { hierarchyTests } from './suites/database-hierarchies.ts'
+import { fileTests } from './suites/database-files.ts'
 import { idempotencyTests } from './suites/database-idempotency.ts'
 import { imageTests } from './suites/database-images.ts'
 import { ingestTests } from './suites/database-ingests.ts'
+import { issuedKeyTests } from './suites/database-issued-keys.ts'
 import { listTests } from './suites/database-list.ts'
 import { nameAndPlaceTests } from './suites/database-names.ts'
+import { nonceTests } from './suites/database-nonces.ts'
 import { outboxTests } from './suites/database-outbox.ts'
+import { productFieldTests } from './suites/database-product-fields.ts'
 import { productTests } from './suites/database-products.ts'
 import { propertyTests } from './suites/database-properties.ts'
+import { replacingTests } from './suites/database-replacing.ts'
 import { signalTests } from './suites/database-signals.ts'
+import { storeViewTests } from './suites/database-store-views.ts'
 import { tenancyTests } from './suites/database-tenancy.ts'
 import { tokenTests } from './suites/database-tokens.ts'
 
@@ -28,11 +38,21 @@ export interface DatabaseSuiteOptions {
 
 const THEMES: Readonly<Record<string, (subject: Subject) => void>> = {
   tokens: tokenTests,
+  'issued keys': issuedKeyTests,
+  nonces: nonceTests,
   'products and files': productTests,
+  'fields of products': productFieldTests,
+  catalogues: catalogueTests,
+  hierarchies: hierarchyTests,
+  'adopting nodes': adoptionTests,
   ingests: ingestTests,
+  'answers that nobody got': answerTests,
   commits: commitTests,
   'names, places and roles': nameAndPlaceTests,
   'changes to images': imageTests,
+  'store views': storeViewTests,
+  'replaced files, slots and main images': replacingTests,
+  files: fileTests,
   'lists of ingests': listTests,
   'idempotency keys': idempotencyTests,
   'the outbox and what is idle': outboxTests,

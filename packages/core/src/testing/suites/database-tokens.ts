@@ -31,7 +31,8 @@ export function tokenTests({ catalogue }: Subject): void {
     for (const expiresAt of [null, inAnHour()]) {
       const token = aToken(catalogue().home, { expiresAt, role: 'admin' })
       const record = await tokens().create(token)
-      const caller = { tokenId: token.id, tenantId: token.tenantId, role: 'admin', name: 'camera' }
+      const caller = { tokenId: token.id, tenantId: token.tenantId, role: 'admin', name: 'camera', number: record.number }
+      expect(Number.isSafeInteger(record.number)).toBe(true)
       expect(record).toMatchObject({ ...caller, prefix: token.prefix, expiresAt, revokedAt: null })
       expect(record.createdAt).toBeInstanceOf(Date)
       expect(await tokens().authenticate(token.sha256Hex)).toEqual(caller)
