@@ -35,21 +35,17 @@ function holds(condition: FileCondition, { name, facts }: File): boolean {
   if (condition.field === 'name') {
     return condition.operator === 'eq' ? name === condition.value : patternOf(condition.value).test(name ?? '')
   }
-  const [measured, value] = [facts[condition.field], condition.value]
-  switch (condition.operator) {
-    case 'eq':
-      return measured === value
-    case 'lt':
-      return measured < value
-    case 'le':
-      return measured <= value
-    case 'gt':
-      return measured > value
-    case 'ge':
-      return measured >= value
-  }
+  const difference = facts[condition.field] - condition.value
+  const truths = { eq: difference === 0, lt: difference < 0, le: difference <= 0, gt: difference > 0, ge: difference >= 0 }
+  return truths[condition.operator]
 }
 
 function patternOf(like: string): RegExp {
-  return new RegExp(`^${like.split('*').map(RegExp.escape).join('[^]*')}$`, 'iu')
+  return new RegExp(
+    `^${like
+      .split('*')
+      .map((text) => RegExp.escape(text))
+      .join('[^]*')}$`,
+    'iu',
+  )
 }

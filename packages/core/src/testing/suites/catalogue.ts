@@ -20,6 +20,7 @@ export interface Catalogue extends AsyncDisposable {
   readonly database: Database
   readonly home: TenantId
   readonly stranger: TenantId
+  readonly newTenant: () => Promise<TenantId>
   readonly newProduct: (tenantId?: TenantId) => Promise<Product>
   readonly accept: (change?: Partial<NewIngest>) => Promise<Ingest>
   readonly acceptFor: (product: Product, placement?: Partial<Placement>, change?: Partial<NewIngest>) => Promise<Ingest>
@@ -44,10 +45,14 @@ export async function openCatalogue(open: () => Promise<TestedDatabase>): Promis
   const home = present(await database.tenants.findByName('default'))
   const stranger = await database.newTenant()
   const opened = stack.move()
-  return { database, home, stranger, ...words(database, home), [Symbol.asyncDispose]: () => opened.disposeAsync() }
+  const newTenant = () => database.newTenant()
+  return { database, home, stranger, newTenant, ...words(database, home), [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
-function words(database: Database, home: TenantId): Omit<Catalogue, 'database' | 'home' | 'stranger' | keyof AsyncDisposable> {
+function words(
+  database: Database,
+  home: TenantId,
+): Omit<Catalogue, 'database' | 'home' | 'stranger' | 'newTenant' | keyof AsyncDisposable> {
   const accept: Catalogue['accept'] = (change) => database.ingests.accept(aNewIngest({ tenantId: home, ...change }))
   const acceptFor: Catalogue['acceptFor'] = ({ id: productId, tenantId }, placement, change) =>
     accept({ tenantId, target: { kind: 'attach', productId, placement: aPlacement(placement) }, ...change })
