@@ -1,9 +1,9 @@
 import type { Observed, TenantId } from '@sluice/core'
 import { aNewIngest, manualClock, memoryDatabase, memoryObjects, memoryQueue, scriptedDecoder } from '@sluice/core/testing'
+import { openFetcher } from '@sluice/fetch'
 import { expect, it, vi } from 'vitest'
 import { readConfig } from './config.ts'
 import { createObserver } from './observer.ts'
-import { openFetcher } from '@sluice/fetch'
 import { openWorker } from './worker.ts'
 
 /** How many of so many idle ingests a worker has queued again when it is stopped, which is after the first `least` of them. */
