@@ -191,6 +191,8 @@ export interface Catalogue {
  * Changes to one hierarchy hold its row lock, so they happen one after the other; each is all or nothing. They throw
  * `hierarchy_unknown`, `node_unknown`, `nodes_missing` (details: `missingIds`), `node_name_taken`, `node_slug_taken`,
  * `node_cyclic`. Names and slugs of nodes that would stand beside each other twice, in one request too, are taken.
+ * What belongs to the organization, or stands in a hierarchy that does, is `owned_by_organization`: it is neither changed, nor moved
+ * or removed, nor does it gain or lose children. All that is possible is to give it to the store.
  */
 export interface Hierarchies {
   /** The same id again returns what is there; so for nodes. */

@@ -2,6 +2,7 @@ import { type ChildRef, type HierarchyId, isUuid, type NodeId, SluiceError } fro
 import type { Db } from './connection.ts'
 import { sql } from './drizzle.ts'
 import { clearNames, hasNode } from './nodes.ts'
+import { refuseMove } from './organization.ts'
 import { arrayLiteral } from './rows.ts'
 
 /** Brings nodes below another parent. Whoever calls this holds the row of the hierarchy. */
@@ -18,6 +19,7 @@ export async function adopt(
   const known = new Set(found.map(({ id }) => id))
   const missingIds = ids.filter((id) => !known.has(id))
   if (missingIds.length > 0) throw new SluiceError('nodes_missing', undefined, { details: { missingIds } })
+  await refuseMove(db, hierarchyId, ids, parent)
   if (parent !== null && (await liesBelow(db, hierarchyId, parent, ids))) throw new SluiceError('node_cyclic')
   await clearNames(db, hierarchyId, parent, found, ids)
   await move(db, hierarchyId, parent, orders)

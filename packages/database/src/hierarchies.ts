@@ -1,8 +1,18 @@
-import { type Hierarchies, type Hierarchy, type HierarchyId, isUuid, type NodeId, SluiceError, type TenantId } from '@sluice/core'
+import {
+  type Hierarchies,
+  type Hierarchy,
+  type HierarchyId,
+  isUuid,
+  type NodeId,
+  type Owner,
+  SluiceError,
+  type TenantId,
+} from '@sluice/core'
 import { adopt } from './adopt.ts'
 import type { Db } from './connection.ts'
 import { and, desc, eq, type InferSelectModel, sql } from './drizzle.ts'
 import { clearNames, findNode, hasNode, listNodes } from './nodes.ts'
+import { refuseMove, refuseOwned } from './organization.ts'
 import { pageOf } from './page.ts'
 import { hierarchies, nodes } from './schema.ts'
 import type { Runner } from './transaction.ts'
@@ -14,12 +24,19 @@ export function openHierarchies({ query, transaction }: Runner): Hierarchies {
     return row ? hierarchyOf(row) : null
   }
 
-  /** Work on the nodes of one hierarchy, while nobody else works on them: two moves at once could make a circle. */
-  function changeNodes<T>(tenantId: TenantId, id: HierarchyId, work: (db: Db) => Promise<T>): Promise<T> {
+  /** Work on one hierarchy or its nodes, while nobody else works on them: two moves at once could make a circle. */
+  function change<T>(tenantId: TenantId, id: HierarchyId, work: (db: Db, owner: Owner) => Promise<T>): Promise<T> {
     return transaction(async (db) => {
-      const isThere =
-        isUuid(id) && (await db.select({ id: hierarchies.id }).from(hierarchies).where(isIt(tenantId, id)).for('update'))
-      if (!isThere || isThere.length === 0) throw new SluiceError('hierarchy_unknown')
+      if (!isUuid(id)) throw new SluiceError('hierarchy_unknown')
+      const [row] = await db.select({ owner: hierarchies.owner }).from(hierarchies).where(isIt(tenantId, id)).for('update')
+      if (!row) throw new SluiceError('hierarchy_unknown')
+      return work(db, row.owner)
+    })
+  }
+
+  function changeNodes<T>(tenantId: TenantId, id: HierarchyId, work: (db: Db) => Promise<T>): Promise<T> {
+    return change(tenantId, id, async (db, owner) => {
+      refuseOwned(owner)
       return work(db)
     })
   }
@@ -37,17 +54,19 @@ export function openHierarchies({ query, transaction }: Runner): Hierarchies {
       const { items, total } = await query((db) => pageOf(db, hierarchies, own, desc(hierarchies.number), page))
       return { items: items.map(hierarchyOf), total }
     },
-    async update(tenantId, id, change) {
-      if (!isUuid(id)) throw new SluiceError('hierarchy_unknown')
-      const set = { ...change, updatedAt: sql`clock_timestamp()` }
-      const [row] = await query((db) => db.update(hierarchies).set(set).where(isIt(tenantId, id)).returning())
-      if (!row) throw new SluiceError('hierarchy_unknown')
-      return hierarchyOf(row)
-    },
+    update: (tenantId, id, fields) =>
+      change(tenantId, id, async (db, owner) => {
+        if (fields.owner !== 'store') refuseOwned(owner)
+        const set = { ...fields, updatedAt: sql`clock_timestamp()` }
+        const [row] = await db.update(hierarchies).set(set).where(isIt(tenantId, id)).returning()
+        if (!row) throw new SluiceError('hierarchy_unknown')
+        return hierarchyOf(row)
+      }),
     remove: (tenantId, id) =>
       changeNodes(tenantId, id, async (db) => {
         // All at once: the foreign keys would go down a deep tree one level within the other.
-        await db.delete(nodes).where(eq(nodes.hierarchyId, id))
+        const removed = await db.delete(nodes).where(eq(nodes.hierarchyId, id)).returning({ owner: nodes.owner })
+        for (const { owner } of removed) refuseOwned(owner)
         await db.delete(hierarchies).where(isIt(tenantId, id))
       }),
 
@@ -56,17 +75,18 @@ export function openHierarchies({ query, transaction }: Runner): Hierarchies {
         const known = await findNode(db, tenantId, hierarchyId, node.id)
         if (known) return known
         const { parentId } = node
-        if (parentId !== null && !(await hasNode(db, hierarchyId, parentId))) throw new SluiceError('node_unknown')
+        if (parentId !== null) refuseOwned(existing(await findNode(db, tenantId, hierarchyId, parentId)).owner)
         await clearNames(db, hierarchyId, parentId, [node], [])
         await db.insert(nodes).values({ tenantId, hierarchyId, ...node })
         return existing(await findNode(db, tenantId, hierarchyId, node.id))
       }),
     findNode: (tenantId, hierarchyId, nodeId) => query((db) => findNode(db, tenantId, hierarchyId, nodeId)),
-    updateNode: (tenantId, hierarchyId, nodeId, change) =>
+    updateNode: (tenantId, hierarchyId, nodeId, fields) =>
       changeNodes(tenantId, hierarchyId, async (db) => {
-        const { name, slug, parent } = existing(await findNode(db, tenantId, hierarchyId, nodeId))
-        await clearNames(db, hierarchyId, parent?.id ?? null, [{ name, slug, ...change }], [nodeId])
-        const set = { ...change, updatedAt: sql`clock_timestamp()` }
+        const { name, slug, parent, owner } = existing(await findNode(db, tenantId, hierarchyId, nodeId))
+        if (fields.owner !== 'store') refuseOwned(owner)
+        await clearNames(db, hierarchyId, parent?.id ?? null, [{ name, slug, ...fields }], [nodeId])
+        const set = { ...fields, updatedAt: sql`clock_timestamp()` }
         await db
           .update(nodes)
           .set(set)
@@ -76,6 +96,7 @@ export function openHierarchies({ query, transaction }: Runner): Hierarchies {
     removeNode: (tenantId, hierarchyId, nodeId) =>
       changeNodes(tenantId, hierarchyId, async (db) => {
         if (!(await hasNode(db, hierarchyId, nodeId))) throw new SluiceError('node_unknown')
+        await refuseMove(db, hierarchyId, [nodeId], null)
         await removeTree(db, hierarchyId, nodeId)
       }),
     listNodes: (tenantId, hierarchyId, parent, page) => query((db) => listNodes(db, tenantId, hierarchyId, parent, page)),
@@ -94,11 +115,12 @@ function existing<T>(found: T | null): T {
 }
 
 async function removeTree(db: Db, hierarchyId: HierarchyId, nodeId: NodeId): Promise<void> {
-  await db.execute(sql`
+  const removed = await db.execute<{ owner: Owner }>(sql`
     with recursive below as (
       select id from nodes where hierarchy_id = ${hierarchyId} and id = ${nodeId}
       union select nodes.id from below join nodes on nodes.hierarchy_id = ${hierarchyId} and nodes.parent_id = below.id
-    ) delete from nodes where id in (select id from below)`)
+    ) delete from nodes where id in (select id from below) returning owner`)
+  for (const { owner } of removed) refuseOwned(owner)
 }
 
 function hierarchyOf({ number: _, ...row }: InferSelectModel<typeof hierarchies>): Hierarchy {

@@ -16,6 +16,7 @@ import { issuedKeyTests } from './suites/database-issued-keys.ts'
 import { listTests } from './suites/database-list.ts'
 import { nameAndPlaceTests } from './suites/database-names.ts'
 import { nonceTests } from './suites/database-nonces.ts'
+import { organizationTests } from './suites/database-organization.ts'
 import { outboxTests } from './suites/database-outbox.ts'
 import { productFieldTests } from './suites/database-product-fields.ts'
 import { productTests } from './suites/database-products.ts'
@@ -45,6 +46,7 @@ const THEMES: Readonly<Record<string, (subject: Subject) => void>> = {
   catalogues: catalogueTests,
   hierarchies: hierarchyTests,
   'adopting nodes': adoptionTests,
+  "what is the organization's": organizationTests,
   ingests: ingestTests,
   'answers that nobody got': answerTests,
   commits: commitTests,

@@ -31,6 +31,19 @@ export function memoryHierarchies({ now, nextNumber }: Tables): Hierarchies {
     return row
   }
 
+  /** The hierarchy, where its nodes may be changed. */
+  function ofStore(tenantId: TenantId, id: HierarchyId): HierarchyRow {
+    const row = known(tenantId, id)
+    refuseOwned(row.hierarchy)
+    return row
+  }
+
+  /** The nodes that leave their place, and those that lose or gain them. */
+  function refuseMove(moved: readonly NodeRow[], to: NodeId | null): void {
+    const touched = [to, ...moved.flatMap(({ id, parentId }) => [id, parentId])]
+    for (const id of touched) if (id !== null) refuseOwned(nodes.get(id))
+  }
+
   const childrenOf = (hierarchyId: HierarchyId, parentId: NodeId | null) =>
     [...nodes.values()].filter((node) => node.hierarchyId === hierarchyId && node.parentId === parentId)
 
@@ -58,10 +71,14 @@ export function memoryHierarchies({ now, nextNumber }: Tables): Hierarchies {
     if (repeats(beside.flatMap(({ slug }) => slug ?? []))) throw new SluiceError('node_slug_taken')
   }
 
-  function removeTree(id: NodeId): void {
-    const children = nodes.values().filter(({ parentId }) => parentId === id)
-    nodes.delete(id)
-    for (const child of [...children]) removeTree(child.id)
+  /** From the node itself down. */
+  function treeOf(row: NodeRow): readonly NodeRow[] {
+    return [row, ...childrenOf(row.hierarchyId, row.id).flatMap(treeOf)]
+  }
+
+  function removeAll(rows: readonly NodeRow[]): void {
+    for (const row of rows) refuseOwned(row)
+    for (const { id } of rows) nodes.delete(id)
   }
 
   return {
@@ -84,22 +101,22 @@ export function memoryHierarchies({ now, nextNumber }: Tables): Hierarchies {
       )
     },
     async update(tenantId, id, change) {
-      const row = known(tenantId, id)
+      const row = change.owner === 'store' ? known(tenantId, id) : ofStore(tenantId, id)
       const hierarchy = { ...row.hierarchy, ...change, updatedAt: now() }
       hierarchies.set(id, { ...row, hierarchy })
       return hierarchy
     },
     async remove(tenantId, id) {
-      known(tenantId, id)
+      ofStore(tenantId, id)
+      removeAll([...nodes.values()].filter(({ hierarchyId }) => hierarchyId === id))
       hierarchies.delete(id)
-      for (const node of nodes.values()) if (node.hierarchyId === id) nodes.delete(node.id)
     },
 
     async createNode(tenantId, hierarchyId, node) {
-      known(tenantId, hierarchyId)
+      ofStore(tenantId, hierarchyId)
       const there = nodes.get(node.id)
       if (there?.hierarchyId === hierarchyId) return nodeOf(there)
-      if (node.parentId !== null) knownNode(hierarchyId, node.parentId)
+      if (node.parentId !== null) refuseOwned(knownNode(hierarchyId, node.parentId))
       clearNames(hierarchyId, node.parentId, [node], [])
       const row = { ...node, hierarchyId, number: nextNumber(), createdAt: now(), updatedAt: now() }
       nodes.set(node.id, row)
@@ -111,15 +128,19 @@ export function memoryHierarchies({ now, nextNumber }: Tables): Hierarchies {
       return isIt ? nodeOf(row) : null
     },
     async updateNode(tenantId, hierarchyId, id, change) {
-      known(tenantId, hierarchyId)
-      const row = { ...knownNode(hierarchyId, id), ...change, updatedAt: now() }
+      ofStore(tenantId, hierarchyId)
+      const before = knownNode(hierarchyId, id)
+      if (change.owner !== 'store') refuseOwned(before)
+      const row = { ...before, ...change, updatedAt: now() }
       clearNames(hierarchyId, row.parentId, [row], [id])
       nodes.set(id, row)
       return nodeOf(row)
     },
     async removeNode(tenantId, hierarchyId, id) {
-      known(tenantId, hierarchyId)
-      removeTree(knownNode(hierarchyId, id).id)
+      ofStore(tenantId, hierarchyId)
+      const row = knownNode(hierarchyId, id)
+      refuseMove([row], null)
+      removeAll(treeOf(row))
     },
     async listNodes(tenantId, hierarchyId, parent, page) {
       known(tenantId, hierarchyId)
@@ -130,20 +151,25 @@ export function memoryHierarchies({ now, nextNumber }: Tables): Hierarchies {
       return { items: items.map(nodeOf), total }
     },
     async adopt(tenantId, hierarchyId, parentId, children) {
-      known(tenantId, hierarchyId)
+      ofStore(tenantId, hierarchyId)
       if (parentId !== null) knownNode(hierarchyId, parentId)
       const orders = new Map(children.map(({ id, sortOrder }) => [id, sortOrder]))
       const ids = [...orders.keys()]
       const missingIds = ids.filter((id) => nodes.get(id)?.hierarchyId !== hierarchyId)
       if (missingIds.length > 0) throw new SluiceError('nodes_missing', undefined, { details: { missingIds } })
-      if (downTo(parentId).some(({ id }) => orders.has(id))) throw new SluiceError('node_cyclic')
       const moved = ids.map((id) => knownNode(hierarchyId, id))
+      refuseMove(moved, parentId)
+      if (downTo(parentId).some(({ id }) => orders.has(id))) throw new SluiceError('node_cyclic')
       clearNames(hierarchyId, parentId, moved, ids)
       for (const node of moved) {
         nodes.set(node.id, { ...node, parentId, sortOrder: orders.get(node.id) ?? node.sortOrder, updatedAt: now() })
       }
     },
   }
+}
+
+function refuseOwned(row: Pick<Node, 'owner'> | undefined): void {
+  if (row?.owner === 'organization') throw new SluiceError('owned_by_organization')
 }
 
 type Named = Pick<Node, 'name' | 'slug'>
