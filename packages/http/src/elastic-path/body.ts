@@ -26,6 +26,15 @@ export function dataOf(request: FastifyRequest): Readonly<Record<string, unknown
   return data
 }
 
+/** The member `data` as an object, or as an array of one. */
+export function oneOf(request: FastifyRequest): Readonly<Record<string, unknown>> {
+  const { data } = documentOf(request)
+  if (!Array.isArray(data)) return dataOf(request)
+  const [item] = listOf(request, 1)
+  if (!item) throw failedValidation('data can not be empty')
+  return item
+}
+
 /** The member `data` as an array, of at most `itemsMax` objects. */
 export function listOf(request: FastifyRequest, itemsMax: number): readonly Readonly<Record<string, unknown>>[] {
   const { data } = documentOf(request)

@@ -138,7 +138,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
 
   token_missing: UNAUTHORIZED,
   token_invalid: UNAUTHORIZED,
-  credentials_invalid: UNAUTHORIZED,
+  credentials_invalid: { status: 401, title: 'Unauthorized' },
   access_forbidden: forbidden,
   owned_by_organization: OWNED,
 

@@ -29,7 +29,7 @@ function readNumber(request: FastifyRequest, name: string, min: number, max: num
   throw badRequest(`${name} must be between ${min} and ${max}`)
 }
 
-/** A page as it is answered. `base` is put before the paths of the links: an address of ours, or nothing. */
+/** A page as it is answered; `base` is put before the paths of its links. */
 export function pageView<Item>(
   request: FastifyRequest,
   { limit, offset }: OffsetPage,
@@ -39,15 +39,14 @@ export function pageView<Item>(
 ) {
   const pages = Math.max(1, Math.ceil(total / limit))
   const at = (start: number) => base + addressAt(request, limit, start)
-  const last = (pages - 1) * limit
   return {
     data: items.map(view),
     links: {
       self: at(offset),
       first: at(0),
-      last: pages === 1 ? null : at(last),
-      prev: offset === 0 ? null : at(Math.max(0, offset - limit)),
-      next: offset + limit >= total ? null : at(offset + limit),
+      last: at((pages - 1) * limit),
+      ...(offset > 0 && { prev: at(Math.max(0, offset - limit)) }),
+      ...(offset + limit < total && { next: at(offset + limit) }),
     },
     meta: { page: { limit, offset, current: Math.floor(offset / limit) + 1, total: pages }, results: { total } },
   }
