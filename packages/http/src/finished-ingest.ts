@@ -23,6 +23,11 @@ import { waitForEnd } from './wait-for-end.ts'
 export interface ImageRequest {
   readonly from: StagedUpload | FileId
   readonly target: Target | null
+  /**
+   * Where one request brings several images, which of them this is: each has its own share of an Idempotency-Key, and is waited
+   * for, since the next may depend on it.
+   */
+  readonly part?: string
 }
 
 /** `accepted` only for a client that asked not to wait (RFC 7240 `respond-async`): answer it with `sendAccepted`. */
@@ -39,12 +44,12 @@ export async function bringImage(
   context: DialectContext,
   request: FastifyRequest,
   reply: FastifyReply,
-  { from, target }: ImageRequest,
+  image: ImageRequest,
 ): Promise<Brought> {
   const { world, closing } = context
   const caller = callerOf(request)
-  const ingest = await record(world, caller, request, from, target)
-  if (prefersAsync(request.headers.prefer)) return { kind: 'accepted', ingest }
+  const ingest = await record(world, caller, request, image)
+  if (image.part === undefined && prefersAsync(request.headers.prefer)) return { kind: 'accepted', ingest }
 
   using answer = holdAnswer(world, reply, ingest.id)
   const enough = AbortSignal.any([closing, AbortSignal.timeout(world.limits.answerMsMax)])
@@ -81,8 +86,7 @@ async function record(
   world: IntakeWorld,
   caller: Caller,
   request: FastifyRequest,
-  from: StagedUpload | FileId,
-  target: Target | null,
+  { from, target, part }: ImageRequest,
 ): Promise<Ingest> {
   const { database, limits } = world
   const id = world.newId() as IngestId
@@ -93,7 +97,7 @@ async function record(
   })
   const discard = async () => void (typeof from === 'string' || (await from.discard()))
   try {
-    const { key, earlier } = await openRepeatable(world, caller, request.headers['idempotency-key'], id)
+    const { key, earlier } = await openRepeatable(world, caller, keyOf(request, part), id)
     if (key === null) {
       const unanswered = await database.ingests.claimUnanswered(caller.tenantId, fingerprint, limits.answerLeaseMs)
       // One that came to nothing is tried anew: what it lacked may be there by now.
@@ -120,6 +124,11 @@ async function record(
     if (SluiceError.is(error) && error.status < 500) await discard()
     throw error
   }
+}
+
+function keyOf({ headers }: FastifyRequest, part: string | undefined): unknown {
+  const key = headers['idempotency-key']
+  return part === undefined || typeof key !== 'string' ? key : `${key.trim().replace(/^"(.*)"$/, '$1')}:${part}`
 }
 
 /** Gives the key back when nothing was promised under it, so that a corrected request may use it. */
