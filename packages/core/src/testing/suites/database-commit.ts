@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { FileId, ImageId, IngestId, ProductId } from '../../ids.ts'
-import { aCommit, aFacts, aNewIngest, aPlacement, aTimelineEntry, newId } from '../builders.ts'
+import type { FileId, ImageId, IngestId, ProductId, TokenId } from '../../ids.ts'
+import { aCommit, aFacts, aNewIngest, aPlacement, aTimelineEntry, newDigest, newId } from '../builders.ts'
 import { expectRefusal, LIMITS, present, refOf, type Subject } from './catalogue.ts'
 
 export function commitTests({ catalogue }: Subject): void {
@@ -55,6 +55,25 @@ export function commitTests({ catalogue }: Subject): void {
       expect(images.map(({ file }) => file.id)).toEqual(Array.from({ length: n }, () => fileId))
       expect((await ingests().find(product.tenantId, ingest.id))?.result?.fileId).toBe(fileId)
     }
+  })
+
+  test('an image tells who brought it, by whatever token, as long as that is known', async () => {
+    const { database, home } = catalogue()
+    const token = { tenantId: home, role: 'writer', prefix: 'p', expiresAt: null } as const
+    const { tokenId, number, name } = await database.tokens.create({
+      ...token,
+      id: newId() as TokenId,
+      name: 'camera',
+      sha256Hex: newDigest(),
+    })
+    const product = await catalogue().newProduct()
+    await catalogue().commit(await catalogue().acceptFor(product, {}, { tokenId }))
+    await catalogue().attach(product)
+    await database.tokens.revoke(home, tokenId)
+    const { images } = await catalogue().imagesOf(product)
+    expect(images.map(({ uploader }) => uploader)).toEqual([{ number, name }, null])
+    const found = await database.images.find(product.tenantId, refOf(product), present(images[0]).id)
+    expect(found?.image.uploader).toEqual({ number, name })
   })
 
   test('a file without a product is kept for itself', async () => {

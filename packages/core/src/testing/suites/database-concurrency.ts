@@ -2,8 +2,9 @@ import { expect, test } from 'vitest'
 import { SluiceError } from '../../errors.ts'
 import type { IngestId, ProductId, TokenId } from '../../ids.ts'
 import { numberedName } from '../../naming.ts'
+import type { NewIngest } from '../../ports.ts'
 import { isMain } from '../../product-image.ts'
-import { aNewIngest, newDigest, newId } from '../builders.ts'
+import { aNewIngest, aStagedSource, newDigest, newId } from '../builders.ts'
 import { LONG_MS, present, range, refOf, type Subject } from './catalogue.ts'
 
 export function concurrencyTests({ catalogue }: Subject): void {
@@ -120,6 +121,130 @@ export function concurrencyTests({ catalogue }: Subject): void {
     const answers = await codes(10, (n) => images.setMain(product.tenantId, refOf(product), ids[n % 3] ?? null, version))
     expect(answers.sort(nullLast)).toEqual(refused(10, 'version_mismatched'))
     expect((await catalogue().imagesOf(product)).version).toBe(version + 1)
+  })
+
+  test('of thirty-two who replace the main image by another, one succeeds', async () => {
+    const product = await catalogue().newProduct()
+    const ids = await atOnce(4, () => catalogue().attach(product))
+    const { images, version } = await catalogue().imagesOf(product)
+    const before = present(images.find(isMain)).id
+    const others = ids.filter((id) => id !== before)
+    const wanted = (n: number) => present(others[n % 3])
+    const port = catalogue().database.images
+    const answers = await codes(32, (n) => port.setMain(product.tenantId, refOf(product), wanted(n), null, before))
+    expect(answers.toSorted(nullLast)).toEqual(refused(32, 'main_image_changed'))
+    const after = await catalogue().imagesOf(product)
+    expect(after.images.filter(isMain).map(({ id }) => id)).toEqual([wanted(answers.indexOf(null) + 1)])
+    expect(after.version).toBe(version + 1)
+  })
+
+  test.for([true, false])('of thirty-two who attach the new main image, one succeeds; there is one: %s', async (isThere) => {
+    const product = await catalogue().newProduct()
+    const before = isThere ? await catalogue().attach(product) : null
+    const placement = { main: true, replacesMain: { imageId: before } }
+    const ingests = await atOnce(32, () => catalogue().acceptFor(product, placement))
+    const answers = await codes(32, (n) => catalogue().commit(present(ingests[n - 1])))
+    expect(answers.toSorted(nullLast)).toEqual(refused(32, 'main_image_changed'))
+    const { images } = await catalogue().imagesOf(product)
+    const winner = present(ingests[answers.indexOf(null)])
+    const done = await catalogue().database.ingests.find(product.tenantId, winner.id)
+    expect(images.filter(isMain).map(({ id }) => id)).toEqual([done?.result?.imageId])
+    expect(images).toHaveLength(isThere ? 2 : 1)
+  })
+
+  test('those who set the main image and those who attach it, at once, agree on one', async () => {
+    const product = await catalogue().newProduct()
+    const [main, other] = [await catalogue().attach(product), await catalogue().attach(product)]
+    const ingests = await atOnce(16, () => catalogue().acceptFor(product, { main: true, replacesMain: { imageId: main } }))
+    const { images } = catalogue().database
+    const answers = await codes(32, (n) =>
+      n <= 16 ? catalogue().commit(present(ingests[n - 1])) : images.setMain(product.tenantId, refOf(product), other, null, main),
+    )
+    expect(answers.toSorted(nullLast)).toEqual(refused(32, 'main_image_changed'))
+    expect((await catalogue().imagesOf(product)).images.filter(isMain)).toHaveLength(1)
+  })
+
+  test('twenty who fill one slot end with one image', async () => {
+    const product = await catalogue().newProduct()
+    const ids = await atOnce(20, async () => {
+      const ingest = await catalogue().acceptFor(product, { slot: 'picture' })
+      await catalogue().commit(ingest)
+      return (await catalogue().database.ingests.find(product.tenantId, ingest.id))?.result?.imageId
+    })
+    expect(new Set(ids).size).toBe(1)
+    const { images, version } = await catalogue().imagesOf(product)
+    expect(images.map(({ id }) => id)).toEqual([ids[0]])
+    expect(version).toBe(product.version + 20)
+  })
+
+  test('the same bytes that are to serve again are one file, whoever comes first', async () => {
+    const source = aStagedSource({ reusesFile: true, digest: newDigest() })
+    const files = await atOnce(20, async () => {
+      const product = await catalogue().newProduct()
+      const ingest = await catalogue().acceptFor(product, {}, { source })
+      await catalogue().commit(ingest)
+      return (await catalogue().imagesOf(product)).images[0]?.file.id
+    })
+    expect(new Set(files).size).toBe(1)
+    expect(files[0]).toBeDefined()
+  })
+
+  test('a file that is removed while it is hung on products is on none of them in the end', async () => {
+    const digest = newDigest()
+    const products = await atOnce(4, () => catalogue().newProduct())
+    const { files } = catalogue().database
+    const hang = async (n: number, source: Partial<NewIngest>) =>
+      catalogue().commit(await catalogue().acceptFor(present(products[n % 4]), {}, source))
+    const staged = { source: aStagedSource({ reusesFile: true, digest, fileName: 'a.jpg' }) }
+    await hang(0, staged)
+    const fileId = present((await catalogue().imagesOf(present(products[0]))).images[0]).file.id
+    const answers = await codes(40, (n) =>
+      n % 10 === 9 ? files.remove(catalogue().home, fileId) : hang(n, n % 2 ? staged : { source: { kind: 'file', fileId } }),
+    )
+    expect(answers.filter((code) => code !== null && code !== 'file_reference_unknown')).toEqual([])
+    expect(await files.find(catalogue().home, fileId)).toBeNull()
+    for (const product of products) {
+      const { images } = await catalogue().imagesOf(product)
+      expect(images.map(({ file }) => file.id)).not.toContain(fileId)
+      const order = images.map(({ id }) => id)
+      await catalogue().database.images.reorder(product.tenantId, refOf(product), order, null)
+    }
+  })
+
+  test('attaching, replacing, filling slots, reordering, removing and keeping at once leave one sound product', async () => {
+    const product = await catalogue().newProduct()
+    await atOnce(6, () => catalogue().attach(product))
+    const { images } = catalogue().database
+    const of = [product.tenantId, refOf(product)] as const
+    const answers = await codes(80, async (n) => {
+      const list = await catalogue().imagesOf(product)
+      const ids = list.images.map(({ id }) => id)
+      const one = present(ids[n % ids.length])
+      const acts = [
+        () => catalogue().attach(product, { rank: (n % 5) + 1, main: n % 2 === 0 }),
+        () => catalogue().attach(product, { store: 1, roles: ['image'], position: n }),
+        () => images.reorder(...of, ids.toReversed(), null),
+        async () => {
+          const target = { kind: 'replace', productId: product.id, imageId: one, change: { rank: 1 } } as const
+          await catalogue().commit(await catalogue().accept({ target }))
+        },
+        async () => catalogue().commit(await catalogue().acceptFor(product, { slot: `${n % 2}` })),
+        () => images.remove(...of, one, 'promote', null),
+        () => images.edit(...of, one, { store: 1, roles: ['thumbnail'], label: `${n}` }, null),
+        () => images.keepOnly(...of, ids, list.version),
+      ]
+      await present(acts[n % acts.length])()
+    })
+    const expected = [null, 'order_incomplete', 'image_unknown', 'version_mismatched']
+    expect(answers.filter((code) => !expected.includes(code as string | null))).toEqual([])
+    const list = await catalogue().imagesOf(product)
+    expect(list.images.filter(isMain).length).toBeLessThanOrEqual(1)
+    const roles = list.images.flatMap((image) => image.roles)
+    expect(new Set(roles).size).toBe(roles.length)
+    expect(new Set(list.images.map(({ name }) => name)).size).toBe(list.images.length)
+    const ids = new Set(list.images.map(({ id }) => id))
+    expect(list.storeRoles.filter(({ imageId }) => imageId !== null && !ids.has(imageId))).toEqual([])
+    await images.reorder(...of, [...ids], list.version)
   })
 
   test('twenty who set the main image, without a version, end with one', async () => {

@@ -43,7 +43,8 @@ export function fileTests({ catalogue }: Subject): void {
       const ids = [await store('a.jpg'), await store('b.jpg')]
       const absent = [newId(), 'no id', '\0'] as FileId[]
       const found = await files().findMany(tenantId, [...ids, ...absent, ...ids])
-      expect(namesOf(found).sort()).toEqual(['a.jpg', 'b.jpg'])
+      expect(new Set(namesOf(found))).toEqual(new Set(['a.jpg', 'b.jpg']))
+      expect(found).toHaveLength(2)
       expect(found.find(({ name }) => name === 'a.jpg')).toEqual(await find(present(ids[0])))
       expect(await files().findMany(catalogue().stranger, ids)).toEqual([])
       expect(await files().findMany(tenantId, [])).toEqual([])

@@ -1,12 +1,13 @@
 import { beforeEach, expect, test } from 'vitest'
 import type { ImageId, ProductId } from '../../ids.ts'
-import type { ImageChange } from '../../ports.ts'
+import type { ImageChange, Ingests } from '../../ports.ts'
 import { isMain, type Product } from '../../product-image.ts'
-import { newId } from '../builders.ts'
-import { expectRefusal, range, refOf, type Subject } from './catalogue.ts'
+import { aCommit, newId } from '../builders.ts'
+import { expectRefusal, present, range, refOf, type Subject } from './catalogue.ts'
 
 export function imageTests({ catalogue }: Subject): void {
   const port = () => catalogue().database.images
+  const commit: Ingests['commit'] = (...args) => catalogue().database.ingests.commit(...args)
   let product: Product
   /** Four images; the first is the main one and the second the thumbnail. */
   let ids: readonly [ImageId, ImageId, ImageId, ImageId]
@@ -26,6 +27,8 @@ export function imageTests({ catalogue }: Subject): void {
     port().remove(product.tenantId, refOf(product), id, main, version)
   const reorder = (order: readonly ImageId[], version: number | null = null) =>
     port().reorder(product.tenantId, refOf(product), order, version)
+  const keepOnly = (order: readonly ImageId[], version: number | null = null) =>
+    port().keepOnly(product.tenantId, refOf(product), order, version)
   const setMain = (id: ImageId | null, version: number | null = null) =>
     port().setMain(product.tenantId, refOf(product), id, version)
 
@@ -34,10 +37,12 @@ export function imageTests({ catalogue }: Subject): void {
     edit: (version, id = ids[1]) => edit(id, { label: 'x', rank: 1, roles: ['small_image'], main: true }, version),
     remove: (version, id = ids[0]) => remove(id, 'promote', version),
     reorder: (version, id = ids[0]) => reorder([ids[3], ids[2], ids[1], id], version),
+    keepOnly: (version, id = ids[0]) => keepOnly([ids[3], id], version),
     setMain: (version, id = ids[1]) => setMain(id, version),
   }
 
   versionTests()
+  numberTests()
   editTests()
   moveTests()
   removeTests()
@@ -74,7 +79,7 @@ export function imageTests({ catalogue }: Subject): void {
       const other = await catalogue().newProduct()
       const foreign = await catalogue().attach(other)
       const before = await list()
-      const code = kind === 'reorder' ? 'order_incomplete' : 'image_unknown'
+      const code = kind === 'reorder' || kind === 'keepOnly' ? 'order_incomplete' : 'image_unknown'
       for (const id of [foreign, newId() as ImageId]) await expectRefusal(change(null, id), code)
       expect(await list()).toEqual(before)
     })
@@ -94,6 +99,33 @@ export function imageTests({ catalogue }: Subject): void {
       expect(await port().reorder(tenantId, { kind: 'sku', sku }, [ids[2], ids[1], ids[0]], null)).toBe(version + 3)
       expect(await port().setMain(tenantId, { kind: 'number', number }, null, null)).toBe(version + 4)
       expect((await port().find(tenantId, { kind: 'sku', sku }, ids[2]))?.rank).toBe(1)
+    })
+  }
+
+  function numberTests(): void {
+    test('images are found, changed and removed by their numbers, too', async () => {
+      const { images } = await list()
+      const [of, number] = [[product.tenantId, refOf(product)] as const, present(images[1]).number]
+      expect(await port().find(...of, number)).toEqual(await port().find(...of, ids[1]))
+      await port().edit(...of, number, { label: 'x', rank: 1, roles: ['small_image'] }, null)
+      expect((await list()).images[0]).toMatchObject({ id: ids[1], label: 'x', roles: ['small_image'] })
+      await port().edit(...of, number, { store: 1, label: 'y' }, null)
+      expect((await list()).images[0]?.storeValues).toMatchObject([{ store: 1, label: 'y' }])
+      await port().remove(...of, number, 'clear', null)
+      expect(await orderOf()).toEqual([ids[0], ids[2], ids[3]])
+    })
+
+    test('a number that no image of the product has is no image', async () => {
+      const of = [product.tenantId, refOf(product)] as const
+      const foreign = await catalogue().attach(await catalogue().newProduct())
+      const other = present((await list()).images.at(-1)).number + 1
+      expect(foreign).not.toBeNull()
+      for (const number of [0, -1, 0.5, other, 2 ** 53, 2 ** 63, 1e300, Infinity, NaN]) {
+        expect(await port().find(...of, number)).toBeNull()
+        await expectRefusal(port().edit(...of, number, { label: 'x' }, null), 'image_unknown')
+        await expectRefusal(port().remove(...of, number, 'promote', null), 'image_unknown')
+      }
+      expect((await list()).images.map(({ label }) => label)).toEqual(['', '', '', ''])
     })
   }
 
@@ -175,6 +207,28 @@ export function imageTests({ catalogue }: Subject): void {
       expect(await orderOf()).toEqual([ids[3], ids[2], ids[0]])
     })
 
+    test('a position is taken as it is, moves nothing else, and equal ones are ordered by age', async () => {
+      const positions = async () => (await list()).images.map(({ position }) => position)
+      await edit(ids[0], { position: 3 })
+      expect(await orderOf()).toEqual([ids[1], ids[0], ids[2], ids[3]])
+      expect(await positions()).toEqual([2, 3, 3, 4])
+      const last = await catalogue().attach(product, { position: 3 })
+      expect(await orderOf()).toEqual([ids[1], ids[0], ids[2], last, ids[3]])
+      await edit(ids[3], { position: -1_000_000_000 })
+      expect(await orderOf()).toEqual([ids[3], ids[1], ids[0], ids[2], last])
+      expect((await port().find(product.tenantId, refOf(product), last))?.rank).toBe(5)
+    })
+
+    test('a rank between two of the same position lies between them', async () => {
+      for (const id of ids) await edit(id, { position: 5 })
+      await edit(ids[0], { rank: 2 })
+      expect(await orderOf()).toEqual([ids[1], ids[0], ids[2], ids[3]])
+      const between = await catalogue().attach(product, { rank: 4 })
+      expect(await orderOf()).toEqual([ids[1], ids[0], ids[2], between, ids[3]])
+      const last = await catalogue().attach(product)
+      expect((await orderOf()).at(-1)).toBe(last)
+    })
+
     test('moving takes no roles away', async () => {
       await edit(ids[0], { rank: 4 })
       expect(await mainOf()).toEqual([ids[0]])
@@ -233,6 +287,36 @@ export function imageTests({ catalogue }: Subject): void {
       const before = await list()
       const wrong = [[], [a, b, c], [a, b, c, c], [a, b, c, d, d], [a, b, c, foreign], [a, b, c, d, foreign]]
       for (const order of wrong) await expectRefusal(reorder(order), 'order_incomplete')
+      expect(await list()).toEqual(before)
+    })
+
+    test('keepOnly takes off all others, and puts the rest into the order', async () => {
+      const { version } = await list()
+      expect(await keepOnly([ids[3], ids[1]])).toBe(version + 1)
+      const { images } = await list()
+      expect(images.map(({ id, position, roles }) => [id, position, roles.join()])).toEqual([
+        [ids[3], 1, ''],
+        [ids[1], 2, 'thumbnail'],
+      ])
+      await reorder([ids[1], ids[3]])
+      const full = { imagesPerProductMax: 2 }
+      await expectRefusal(commit(aCommit(await catalogue().acceptFor(product)), full), 'images_exceeded')
+      await keepOnly([])
+      expect((await list()).images).toEqual([])
+      await reorder([])
+    })
+
+    test('keepOnly keeps the main image where it is named', async () => {
+      await keepOnly([ids[2], ids[0]])
+      expect(await mainOf()).toEqual([ids[0]])
+    })
+
+    test('keepOnly refuses what is not there, and what is named twice', async () => {
+      const foreign = await catalogue().attach(await catalogue().newProduct())
+      const before = await list()
+      for (const order of [[foreign], [ids[0], newId() as ImageId], [ids[0], ids[0]], ['no id' as ImageId]]) {
+        await expectRefusal(keepOnly(order), 'order_incomplete')
+      }
       expect(await list()).toEqual(before)
     })
 
