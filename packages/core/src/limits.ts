@@ -23,6 +23,9 @@ export const DEFAULT_LIMITS = {
   requestMsMax: 300_000,
 
   skuLengthMax: 255,
+  /** Codes of attributes, channels, locales, store views and websites. */
+  codeLengthMax: 100,
+  websitesMax: 100,
   titleLengthMax: 255,
   /** Characters of an image name without its suffix. */
   nameLengthMax: 100,

@@ -112,7 +112,8 @@ function isStoreNumber(number: number): boolean {
   return Number.isInteger(number) && number >= 1 && number <= INTEGER_MAX
 }
 
-function attributeOf({ tenantId: _, ...attribute }: Attribute & { tenantId: string }): Attribute {
+function attributeOf(row: Attribute & { tenantId: string }): Attribute {
+  const { tenantId: _, ...attribute } = row
   return attribute
 }
 

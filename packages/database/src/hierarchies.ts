@@ -123,6 +123,7 @@ async function removeTree(db: Db, hierarchyId: HierarchyId, nodeId: NodeId): Pro
   for (const { owner } of removed) refuseOwned(owner)
 }
 
-function hierarchyOf({ number: _, ...row }: InferSelectModel<typeof hierarchies>): Hierarchy {
+function hierarchyOf(found: InferSelectModel<typeof hierarchies>): Hierarchy {
+  const { number: _, ...row } = found
   return { ...row, id: row.id as HierarchyId, tenantId: row.tenantId as TenantId }
 }

@@ -10,16 +10,9 @@ import { prepared, type Runner } from './transaction.ts'
 const COLUMNS = { id: products.id, number: products.number, sku: products.sku, model: products.sku } as const
 
 function refValue(ref: ProductRef): string | number {
-  switch (ref.kind) {
-    case 'id':
-      return ref.id
-    case 'number':
-      return ref.number
-    case 'sku':
-      return ref.sku
-    case 'model':
-      return ref.code
-  }
+  if (ref.kind === 'id') return ref.id
+  if (ref.kind === 'number') return ref.number
+  return ref.kind === 'model' ? ref.code : ref.sku
 }
 
 /** A code is unique among what is of one kind. */

@@ -28,9 +28,17 @@ export const TEXT = '^[^\\u0000]*$'
 /** No control characters: a SKU appears in addresses, headers and logs. */
 export const SKU = '^[^\\u0000-\\u001f\\u007f-\\u009f]+$'
 
+/** Codes stand in addresses, and in other systems. */
+export const CODE = '^[A-Za-z0-9_-]+$'
+
+/** Of a file name, without the dot. */
+export const EXTENSION = '^[a-z0-9]+$'
+
 const RULES: Readonly<Record<string, string>> = {
   [TEXT]: 'must not contain the NUL character',
   [SKU]: 'must not contain control characters',
+  [CODE]: 'must consist of letters, digits, _ and -',
+  [EXTENSION]: 'must consist of small letters and digits, without a dot',
   [WELL_FORMED]: 'must not contain half of a surrogate pair',
 }
 

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { authenticate, guardRoutes } from '../authenticate.ts'
 import { acceptJsonOnly } from '../bodies/json-only.ts'
 import type { DialectContext } from '../dialect.ts'
+import { catalogueRoutes } from './catalogue.ts'
 import { fileRoutes } from './files.ts'
 import { imageChangeRoutes } from './image-changes.ts'
 import { imageRoutes } from './images.ts'
@@ -22,7 +23,7 @@ export async function nativeApi(app: FastifyInstance, options: NativeOptions): P
       guardRoutes(v1, (request) => authenticate(database, request.headers.authorization, 'Bearer'))
       acceptJsonOnly(v1)
       v1.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, async () => app.swagger())
-      for (const routes of [productRoutes, imageRoutes, imageChangeRoutes, fileRoutes, ingestRoutes])
+      for (const routes of [productRoutes, imageRoutes, imageChangeRoutes, fileRoutes, ingestRoutes, catalogueRoutes])
         await v1.register(routes, options)
     },
     { prefix: '/v1' },

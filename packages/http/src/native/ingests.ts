@@ -28,7 +28,7 @@ export async function ingestRoutes(app: FastifyInstance, { world, closing }: Nat
   const Query = Type.Object(
     {
       state: Type.Optional(Type.Array(Type.Enum([...INGEST_STATES]))),
-      product: Type.Optional(Type.String({ description: 'UUID, integer id, or `sku:<sku>`' })),
+      product: Type.Optional(Type.String({ description: 'UUID, integer id, `sku:<sku>`, or `model:<code>`' })),
       from: Type.Optional(Type.String({ format: 'date-time' })),
       to: Type.Optional(Type.String({ format: 'date-time' })),
       q: Type.Optional(
@@ -181,7 +181,7 @@ function productFilter(text: string): ProductRef {
   try {
     return productRef(text)
   } catch (cause) {
-    throw fieldInvalid('product', 'must be a UUID, an integer id, or sku:<sku>', cause)
+    throw fieldInvalid('product', 'must be a UUID, an integer id, sku:<sku>, or model:<code>', cause)
   }
 }
 

@@ -19,6 +19,7 @@ export const openApi: FastifyDynamicSwaggerOptions = {
     security: [{ token: [] }],
     tags: [
       { name: 'Products', description: 'What images hang on.' },
+      { name: 'Catalogue', description: 'What describes products beside their images: attributes, channels, store views.' },
       { name: 'Images', description: 'The images of a product, in their order.' },
       { name: 'Files', description: 'Verified bytes under a public identity.' },
       { name: 'Ingests', description: 'What becomes of an upload, step by step.' },

@@ -23,12 +23,45 @@ export const Product = Type.Object(
     id: uuid,
     number: Type.Integer(),
     sku: Type.String(),
+    kind: Type.Enum(['product', 'model'], { description: 'A model stands for several products.' }),
     title: nullable(Type.String()),
+    status: Type.Enum(['live', 'draft'], { description: 'Only what is live is shown to shoppers.' }),
+    owner: Type.Enum(['store', 'organization']),
+    websites: nullable(Type.Array(Type.String(), { description: 'Where it is sold; `null` is everywhere.' })),
+    accepts_images: Type.Boolean(),
     version: Type.Integer({ description: 'Grows with every change to the images.' }),
     created_at: time,
+    updated_at: time,
     links: Type.Object({ self: link, images: link }),
   },
   { title: 'Product' },
+)
+
+export const Attribute = Type.Object(
+  {
+    code: Type.String(),
+    allowed_extensions: nullable(Type.Array(Type.String())),
+    file_bytes_max: nullable(Type.Integer()),
+    scopable: Type.Boolean(),
+    localizable: Type.Boolean(),
+    role: nullable(Type.String()),
+  },
+  { title: 'Attribute', description: 'A field of products that holds an image.' },
+)
+
+export const Channel = Type.Object(
+  { code: Type.String(), locales: Type.Array(Type.String()) },
+  { title: 'Channel', description: 'A way of selling, with its locales.' },
+)
+
+export const Store = Type.Object(
+  {
+    number: Type.Integer({ description: 'Given when it is defined, from 1 on.' }),
+    code: Type.String(),
+    name: Type.String(),
+    website: Type.String(),
+  },
+  { title: 'Store', description: 'A face of the shop, in which images may be called and ordered differently.' },
 )
 
 export const File = Type.Object(

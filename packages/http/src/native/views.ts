@@ -16,15 +16,21 @@ export const filePath = (fileId: string) => `/v1/files/${fileId}`
 export const ingestPath = (ingestId: string) => `/v1/ingests/${ingestId}`
 
 export function productView(product: Product) {
-  const { id, number, sku, title, version } = product
+  const { id, number, sku, kind, title, status, owner, websites, acceptsImages, version } = product
   const self = productPath(id)
   return {
     id,
     number,
     sku,
+    kind,
     title,
+    status,
+    owner,
+    websites,
+    accepts_images: acceptsImages,
     version,
     created_at: product.createdAt.toISOString(),
+    updated_at: product.updatedAt.toISOString(),
     links: { self, images: `${self}/images` },
   }
 }

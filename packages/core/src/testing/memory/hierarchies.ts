@@ -53,7 +53,8 @@ export function memoryHierarchies({ now, nextNumber }: Tables): Hierarchies {
     return row ? [...downTo(row.parentId), row] : []
   }
 
-  function nodeOf({ number: _, parentId, ...row }: NodeRow): Node {
+  function nodeOf(node: NodeRow): Node {
+    const { number: _, parentId, ...row } = node
     const path = downTo(parentId).map(({ id, name, slug }) => ({ id, name, slug }))
     const above = path.at(-1)
     return { ...row, path, parent: above ? { id: above.id, name: above.name } : null }

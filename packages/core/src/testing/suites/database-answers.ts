@@ -78,7 +78,7 @@ export function answerTests({ catalogue }: Subject): void {
   })
 
   test('of an ingest that is not there is held by nobody', async () => {
-    await ingests().holdAnswer(newId() as IngestId, LONG_MS)
-    await ingests().markAnswered(newId() as IngestId)
+    await expect(ingests().holdAnswer(newId() as IngestId, LONG_MS)).resolves.toBeUndefined()
+    await expect(ingests().markAnswered(newId() as IngestId)).resolves.toBeUndefined()
   })
 }

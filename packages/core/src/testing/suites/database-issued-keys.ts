@@ -90,7 +90,9 @@ export function issuedKeyTests({ catalogue }: Subject): void {
   })
 
   test('of a token that is not there are not issued', async () => {
-    await expectRefusal(tokens().issue(newId() as TokenId, [aKey()]), 'token_invalid')
+    const key = aKey()
+    await expectRefusal(tokens().issue(newId() as TokenId, [key]), 'token_invalid')
+    expect(await tokens().authenticate(key.sha256Hex)).toBeNull()
   })
 
   test('the newest stay, up to a bound that several at once cannot pass', async () => {
