@@ -1,5 +1,6 @@
 import type { Dialect } from './dialect.ts'
 import { elasticPath } from './elastic-path/index.ts'
+import { tokenImages } from './token-images/index.ts'
 
 /** Every foreign API that is served. To add one, write its folder and put it here. */
-export const DIALECTS: readonly Dialect[] = [elasticPath]
+export const DIALECTS: readonly Dialect[] = [elasticPath, tokenImages]
