@@ -1,6 +1,7 @@
 import type { Dialect } from './dialect.ts'
 import { elasticPath } from './elastic-path/index.ts'
+import { openmage } from './openmage/index.ts'
 import { tokenImages } from './token-images/index.ts'
 
 /** Every foreign API that is served. To add one, write its folder and put it here. */
-export const DIALECTS: readonly Dialect[] = [elasticPath, tokenImages]
+export const DIALECTS: readonly Dialect[] = [elasticPath, openmage, tokenImages]

@@ -57,12 +57,14 @@ export class XmlDocument {
     parser.ENTITIES = ENTITIES
     parser.onopentagstart = ({ name }) => this.#begin(name)
     parser.onattribute = ({ name, value }) => this.#count(ELEMENT_BYTES + name.length + value.length)
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- it is no event target
     parser.ontext = parser.oncdata = (text) => this.#take(text)
     parser.onclosetag = () => this.#end()
     parser.onprocessinginstruction = refuseEncoding
     parser.ondoctype = () => {
       throw invalid('The body has a DOCTYPE, which is not accepted.')
     }
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- nor here
     parser.onerror = (cause) => {
       throw invalid('The body is not well-formed XML.', cause)
     }
