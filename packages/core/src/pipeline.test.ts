@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { acceptIngest, stageUpload } from './accept-upload.ts'
 import { SluiceError } from './errors.ts'
-import type { IngestId, ProductId, TenantId } from './ids.ts'
-import type { Ingest } from './ingest.ts'
+import type { ImageId, IngestId, ProductId, TenantId } from './ids.ts'
+import type { Ingest, Placement, Target } from './ingest.ts'
 import { PIPELINE, processIngest } from './pipeline.ts'
 import type { Caller, JobOutcome } from './ports.ts'
 import type { Product } from './product-image.ts'
@@ -27,12 +27,15 @@ afterEach(async () => {
   for (const world of worlds.splice(0)) await world[Symbol.asyncDispose]()
 })
 
+/** The target lacks its product, which is that of the scene. */
+type Wish = { readonly reusesFile?: boolean; readonly placement?: Partial<Placement>; readonly replaces?: ImageId }
+
 interface Scene {
   readonly world: MemoryWorld
   readonly caller: Caller
   readonly product: Product
-  /** Stages and accepts an image of this subject, as the intake does. */
-  readonly accept: (subject?: string) => Promise<Ingest>
+  /** Stages and accepts an image of this subject, as the intake does; for a new image of the product, if nothing else is said. */
+  readonly accept: (subject?: string, wish?: Wish) => Promise<Ingest>
   /** Runs one job of the ingest, as a worker does; `epoch` 0 is its first. */
   readonly work: (ingest: Ingest, epoch?: number, signal?: AbortSignal) => Promise<JobOutcome>
   readonly find: (ingest: Ingest) => Promise<Ingest | null>
@@ -49,9 +52,12 @@ async function scene(parts: WorldParts = {}): Promise<Scene> {
     world,
     caller,
     product,
-    async accept(subject = 'a tulip') {
-      const from = await stageUpload(world, tenantId, bytesOf(imageBytes(subject)), declaration, new AbortController().signal)
-      const target = { kind: 'attach', productId: product.id, placement: aPlacement() } as const
+    async accept(subject = 'a tulip', { reusesFile = false, placement, replaces } = {}) {
+      const bytes = bytesOf(imageBytes(subject))
+      const from = await stageUpload(world, tenantId, bytes, { ...declaration, reusesFile }, new AbortController().signal)
+      const target: Target = replaces
+        ? { kind: 'replace', productId: product.id, imageId: replaces, change: { label: 'another' } }
+        : { kind: 'attach', productId: product.id, placement: aPlacement(placement) }
       return acceptIngest(world, caller, { id: world.newId() as IngestId, from, target, idempotency: null, answer: null })
     },
     work: (ingest, epoch = 0, signal = new AbortController().signal) =>
@@ -100,6 +106,44 @@ describe('an image that is good', () => {
     expect(await work(ingest)).toMatchObject({ kind: 'done' })
     const list = await world.database.images.list(caller.tenantId, { kind: 'id', id: product.id })
     expect(list?.images).toHaveLength(1)
+  })
+
+  test('takes the place of the file of an image that is there, which keeps its name', async () => {
+    const { world, caller, product, accept, work, find } = await scene()
+    const first = await accept('a tulip', { placement: { name: 'front' } })
+    await work(first)
+    const imageId = (await find(first))?.result?.imageId as ImageId
+    const second = await accept('a rose', { replaces: imageId })
+    await work(second)
+    const done = await find(second)
+    expect(done).toMatchObject({ state: 'committed', result: { imageId } })
+    const timeline = await world.database.ingests.timeline(caller.tenantId, second.id)
+    expect(timeline.find(({ step }) => step === 'name')).toMatchObject({ outcome: 'skipped', detail: 'the image keeps its name' })
+    const list = await world.database.images.list(caller.tenantId, { kind: 'id', id: product.id })
+    expect(list?.images).toMatchObject([{ id: imageId, name: 'front', label: 'another', file: { id: done?.result?.fileId } }])
+  })
+
+  test('is told which image and which file there are in the end', async () => {
+    const { accept, work, find } = await scene()
+    const wish = { reusesFile: true, placement: { slot: 'picture' } }
+    const [first, second] = [await accept('a tulip', wish), await accept('a tulip', wish)]
+    await work(first)
+    await work(second)
+    expect((await find(second))?.result).toEqual((await find(first))?.result)
+    expect((await find(first))?.result?.imageId).toEqual(expect.any(String))
+  })
+
+  test.for([
+    ['main_image_changed', { main: true, replacesMain: { imageId: newId() as ImageId } }],
+    ['images_unsupported', {}],
+  ] as const)('is rejected where its product is not as it was asked for: %s', async ([code, placement]) => {
+    const { world, caller, product, accept, work, find } = await scene()
+    const acceptsImages = code !== 'images_unsupported'
+    await world.database.products.update(caller.tenantId, { kind: 'id', id: product.id }, { acceptsImages })
+    const ingest = await accept('a tulip', { placement })
+    expect(await work(ingest)).toEqual({ kind: 'done', note: `rejected: ${code}` })
+    expect(await find(ingest)).toMatchObject({ state: 'rejected', problem: { code } })
+    expect(await staged(world)).toEqual([])
   })
 
   test('is not decoded and not written again when its bytes are known', async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { IngestId, Problem, Reservation, TokenId } from '@sluice/core'
+import type { ImageId, IngestId, Problem, Reservation, TokenId } from '@sluice/core'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { AT_THE_END, type Catalogue, openCatalogue, range, stagedSource } from './test-catalogue.ts'
 
@@ -91,6 +91,35 @@ describe('an ingest', () => {
     await ingests.end(rejected.id, 'rejected', FAULT, [])
     const keys = [open, failed, rejected].map(({ source }) => (source.kind === 'staged' ? source.key : ''))
     expect(await ingests.stagedInUse([...keys, 'a,"b\\'])).toEqual(new Set(keys.slice(0, 2)))
+  })
+
+  it.for(['a\0b', 'half a pair: \ud800'])(
+    'that asks for what no text can hold is refused, and spoils no search: %j',
+    async (text) => {
+      const product = await catalogue.newProduct()
+      const placements = [{ label: text }, { name: text }, { slot: text }, { roles: [text] }]
+      for (const placement of placements) {
+        const target = { kind: 'attach', productId: product.id, placement: { ...AT_THE_END, ...placement } } as const
+        await expect(catalogue.accept(product, { target })).rejects.toMatchObject({ code: 'request_invalid' })
+      }
+      const replacing = { kind: 'replace', productId: product.id, imageId: randomUUID() as ImageId } as const
+      const target = { ...replacing, change: { label: text } }
+      await expect(catalogue.accept(product, { target })).rejects.toMatchObject({ code: 'request_invalid' })
+      const { ingests } = catalogue.database
+      expect(await ingests.list(product.tenantId, { text: product.sku }, { before: null, limit: 9 })).toEqual([])
+    },
+  )
+
+  it('is found by what it asks of an image that is there', async () => {
+    const product = await catalogue.newProduct()
+    const imageId = await catalogue.attach(product)
+    const target = { kind: 'replace', productId: product.id, imageId, change: { label: 'Rückseite' } } as const
+    const ingest = await catalogue.accept(product, { target })
+    expect(ingest.target).toEqual(target)
+    const found = async (text: string) =>
+      (await catalogue.database.ingests.list(product.tenantId, { text }, { before: null, limit: 1 })).map(({ id }) => id)
+    expect(await found('rückse')).toEqual([ingest.id])
+    expect(await found(imageId.toUpperCase())).toEqual([ingest.id])
   })
 
   it('is counted by its state', async () => {

@@ -192,8 +192,9 @@ function newRow({ id, tenantId, tokenId, source, target }: NewIngest) {
   }
 }
 
-function withoutProduct({ productId: _, ...target }: Target): WithoutProduct<Target> {
-  return target
+function withoutProduct(target: Target): WithoutProduct<Target> {
+  const { productId: _, ...rest } = target
+  return rest
 }
 
 /** `json` takes texts that it does not give back alone: one such row, and no search of the tenant would end well. */

@@ -102,6 +102,15 @@ export const Image = Type.Object(
     excluded: Type.Boolean({ description: 'Hidden from shoppers.' }),
     roles: Type.Array(Type.String()),
     main: Type.Boolean(),
+    stores: Type.Array(
+      Type.Object({
+        store: Type.Integer({ description: 'The number of the store view.' }),
+        label: nullable(Type.String()),
+        position: nullable(Type.Integer({ description: 'A sort key, and no rank.' })),
+        excluded: nullable(Type.Boolean()),
+      }),
+      { description: 'What differs in single store views; null is as everywhere.' },
+    ),
     file: File,
     created_at: time,
     updated_at: time,

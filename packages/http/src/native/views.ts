@@ -64,7 +64,7 @@ export function fileView({ id, number, name, facts, createdAt }: File) {
 
 /** `rank` is the image's place in the order: what the native API calls its position. */
 export function imageView(image: ProductImage, rank: number) {
-  const { id, number, productId, name, label, excluded, roles, file, createdAt, updatedAt } = image
+  const { id, number, productId, name, label, excluded, roles, storeValues, file, createdAt, updatedAt } = image
   return {
     id,
     number,
@@ -75,6 +75,7 @@ export function imageView(image: ProductImage, rank: number) {
     excluded,
     roles,
     main: isMain(image),
+    stores: storeValues,
     file: fileView(file),
     created_at: createdAt.toISOString(),
     updated_at: updatedAt.toISOString(),
