@@ -9,6 +9,8 @@ import { openStack, type Stack } from './stack.ts'
 let stack: Stack
 let image: Json
 let ingest: string
+/** Of an attribute, a channel and a store view. */
+const CODE = 'default'
 const TOKENS = {
   reader: randomUUID(),
   writer: randomUUID(),
@@ -21,6 +23,9 @@ beforeAll(async () => {
   stack = await openStack('embedded')
   const product = await stack.api.newProduct()
   image = (await stack.api.addImage(product, await drawSample({ seed: 1, width: 64, height: 64, format: 'png' }))).body
+  await stack.api.call('PUT', `/v1/attributes/${CODE}`, {})
+  await stack.api.call('PUT', `/v1/channels/${CODE}`, { locales: [] })
+  await stack.api.call('PUT', `/v1/stores/${CODE}`, { name: 'Default', website: 'base' })
   ingest = (await stack.api.call('GET', '/v1/ingests')).body['items'][0].id
   await addTokens()
 })
@@ -47,7 +52,13 @@ async function addTokens(): Promise<void> {
 /** Every route of the OpenAPI document, so that none can be forgotten, with its parameters filled in from what exists. */
 async function routes(): Promise<{ method: string; path: string }[]> {
   const { body } = await stack.api.call('GET', '/v1/openapi.json')
-  const parameters: Record<string, string> = { ref: image['product_id'], image: image['id'], file: image['file'].id, ingest }
+  const parameters: Record<string, string> = {
+    ref: image['product_id'],
+    image: image['id'],
+    file: image['file'].id,
+    ingest,
+    code: CODE,
+  }
   return Object.entries(body['paths'] as Record<string, object>).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => ({
       method: method.toUpperCase(),
@@ -84,7 +95,11 @@ describe('who may do what', () => {
   test('nothing of another tenant is there, whatever its id', async () => {
     for (const { method, path } of await routes()) {
       if (!/[0-9a-f]{8}-/.test(path)) continue
-      const body = { POST: {}, PUT: path.endsWith('order') ? { images: [] } : { image_id: null }, PATCH: { label: 'x' } }[method]
+      const body = {
+        POST: {},
+        PUT: path.endsWith('order') ? { images: [] } : { image_id: null },
+        PATCH: path.includes('/images/') ? { label: 'x' } : { title: 'x' },
+      }[method]
       const sent = body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json', 'if-match': '*' } }
       const answer = await stack.api.send(method, path, { token: TOKENS.stranger, ...sent })
       expect([method, path, answer.status]).toEqual([method, path, 404])

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { describeVariables, StartError } from '@sluice/runtime'
 import { runMigrate } from './migrate.ts'
+import { oauthCommand } from './oauth.ts'
 import { createTokenCommand, listTokensCommand, revokeTokenCommand } from './tokens.ts'
 import { printTable } from './print.ts'
 import { runUp } from './up.ts'
@@ -32,6 +33,12 @@ token
   .description('make a token useless, at once')
   .argument('<id>', 'as "token list" shows it')
   .action(revokeTokenCommand)
+token
+  .command('oauth')
+  .description('show the four OAuth 1.0a values of a token')
+  .argument('<id>', 'as "token list" shows it')
+  .option('--public-key <file>', 'check RSA-SHA1 signatures of the token with this RSA public key (PEM)')
+  .action(oauthCommand)
 
 program
   .command('config')

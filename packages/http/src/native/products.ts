@@ -36,7 +36,7 @@ export async function productRoutes(app: FastifyInstance, { world }: NativeOptio
     ),
     accepts_images: Type.Boolean(),
   }
-  const Change = Type.Partial(Type.Object(fields, { additionalProperties: false, minProperties: 1 }))
+  const Change = Type.Partial(Type.Object(fields), { additionalProperties: false, minProperties: 1 })
   const NewProduct = Type.Object(
     {
       sku: Type.String({ minLength: 1, maxLength: limits.skuLengthMax, pattern: SKU, format: WELL_FORMED }),
