@@ -193,7 +193,7 @@ describe('sendBlob', () => {
 
   it('names a file without a name after its type, and offers it for saving', async () => {
     const { headers } = await get({}, { blob: { ...BLOB, name: null, mediaType: 'image/jpeg', disposition: 'attachment' } })
-    expect(headers.get('content-disposition')).toBe('attachment; filename=image.jpg')
+    expect(headers.get('content-disposition')).toBe('attachment; filename="image.jpg"')
   })
 
   it.each([

@@ -91,7 +91,9 @@ function forget(reply: FastifyReply): void {
 function dispositionOf({ name, mediaType, disposition }: BlobContent): string {
   // Half of a surrogate pair cannot be percent-encoded: `encodeURIComponent` throws on it.
   const fileName = (name || `image.${MEDIA_TYPES[mediaType].extension}`).toWellFormed()
-  return contentDisposition(fileName, { type: disposition })
+  // A name is a token or a quoted string (RFC 6266 §4.1). Always the latter: clients that only know what their own server sends
+  // look for the quotes, and the library writes them where it must.
+  return contentDisposition(fileName, { type: disposition }).replace(/^(\w+; filename=)([^";]+)/, '$1"$2"')
 }
 
 async function send(reply: FastifyReply, blob: BlobContent, range: ByteRange | null): Promise<FastifyReply> {
