@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { isMain, numberedName, type ImageId, type ImageList, type Product, SluiceError } from '@sluice/core'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { type FileId, isMain, numberedName, type ImageId, type ImageList, type Product, SluiceError } from '@sluice/core'
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest'
 import { type Catalogue, concurrently, factsOf, openCatalogue, range } from './test-catalogue.ts'
 
 let catalogue: Catalogue
@@ -124,6 +124,34 @@ describe('a commit that is made twice', () => {
     const list = await imagesOf(product)
     expect(list.images).toHaveLength(1)
     expect(list.version).toBe(product.version + 1)
+  })
+})
+
+describe('a file that is removed', () => {
+  it('leaves no product that it was hung on while its removal waited for another', async () => {
+    const [first, second] = [await catalogue.newProduct(), await catalogue.newProduct()]
+    const ingest = await catalogue.accept(first)
+    await catalogue.commit(ingest)
+    const { database, sql, tenantId } = catalogue
+    const fileId = (await database.ingests.find(tenantId, ingest.id))?.result?.fileId as FileId
+    const hangOnSecond = async () => {
+      const source = { kind: 'file', fileId } as const
+      await catalogue.commit(await catalogue.accept(second, { source }), { file: { kind: 'existing', id: fileId } })
+    }
+    const removal = await sql.begin(async (held) => {
+      await held`select from products where id = ${first.id} for update`
+      const removing = database.files.remove(tenantId, fileId)
+      await vi.waitFor(async () => {
+        const waiting = await sql`
+          select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+        expect(waiting).toHaveLength(1)
+      })
+      await hangOnSecond()
+      return { removing }
+    })
+    expect(await removal.removing).toBe(true)
+    for (const product of [first, second]) expect((await imagesOf(product)).images).toEqual([])
+    expect((await imagesOf(second)).version).toBe(second.version + 2)
   })
 })
 

@@ -1,3 +1,4 @@
+import { SluiceError } from '../../errors.ts'
 import { blobKey, type File } from '../../file.ts'
 import type { FileCondition, Files } from '../../ports.ts'
 import { writeImages } from './product-images.ts'
@@ -21,9 +22,10 @@ export function memoryFiles(tables: Tables): Files {
     },
     async remove(tenantId, id) {
       if (files.get(id)?.tenantId !== tenantId) return false
-      for (const row of products.values()) {
-        const images = row.images.filter(({ file }) => file.id !== id)
-        if (images.length < row.images.length) writeImages(tables, row, { ...row, images })
+      const showing = [...products.values()].filter(({ images }) => images.some(({ file }) => file.id === id))
+      if (showing.some(({ product }) => product.owner === 'organization')) throw new SluiceError('owned_by_organization')
+      for (const row of showing) {
+        writeImages(tables, row, { ...row, images: row.images.filter(({ file }) => file.id !== id) })
       }
       return files.delete(id)
     },
@@ -33,7 +35,8 @@ export function memoryFiles(tables: Tables): Files {
 
 function holds(condition: FileCondition, { name, facts }: File): boolean {
   if (condition.field === 'name') {
-    return condition.operator === 'eq' ? name === condition.value : patternOf(condition.value).test(name ?? '')
+    if (name === null) return false
+    return condition.operator === 'eq' ? name === condition.value : patternOf(condition.value).test(name)
   }
   const difference = facts[condition.field] - condition.value
   const truths = { eq: difference === 0, lt: difference < 0, le: difference <= 0, gt: difference > 0, ge: difference >= 0 }

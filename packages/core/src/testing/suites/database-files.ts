@@ -4,7 +4,7 @@ import type { FileId, TenantId } from '../../ids.ts'
 import type { FileCondition } from '../../ports.ts'
 import { isMain } from '../../product-image.ts'
 import { aCommit, aFacts, aStagedSource, newDigest, newId } from '../builders.ts'
-import { LIMITS, present, range, refOf, type Subject } from './catalogue.ts'
+import { expectRefusal, LIMITS, present, range, refOf, type Subject } from './catalogue.ts'
 
 export function fileTests({ catalogue }: Subject): void {
   const files = () => catalogue().database.files
@@ -115,6 +115,7 @@ export function fileTests({ catalogue }: Subject): void {
       expect(await like('*_50%*')).toEqual(['chair_50%.png'])
       expect(await like('*\\x*')).toEqual(['chair\\x.png'])
       expect(await like('*a*e*')).toEqual(['table.jpg'])
+      expect(await like('*')).toHaveLength(4)
       expect(await like('chair')).toEqual([])
       expect(await like('c_air.jpg')).toEqual([])
       expect(await like('*\0*')).toEqual([])
@@ -163,6 +164,18 @@ export function fileTests({ catalogue }: Subject): void {
       const order = after[0].images.map(({ id }) => id)
       expect(await catalogue().database.images.reorder(tenantId, refOf(products[0]), order, null)).toBe(after[0].version + 1)
       expect(await files().remove(tenantId, fileId)).toBe(false)
+    })
+
+    test('a file that a product of the organization shows stays, and stays on all products', async () => {
+      const products = [await catalogue().newProduct(tenantId), await catalogue().newProduct(tenantId)] as const
+      const fileId = await store('a.jpg')
+      for (const product of products)
+        await catalogue().commit(await catalogue().acceptFor(product, {}, { source: { kind: 'file', fileId } }))
+      await catalogue().database.products.update(tenantId, refOf(products[1]), { owner: 'organization' })
+      const everything = async () => [await catalogue().imagesOf(products[0]), await catalogue().imagesOf(products[1])]
+      const before = await everything()
+      await expectRefusal(files().remove(tenantId, fileId), 'owned_by_organization')
+      expect([await everything(), await files().find(tenantId, fileId)]).toEqual([before, expect.anything()])
     })
 
     test('only a file that is there and ones own is removed', async () => {
