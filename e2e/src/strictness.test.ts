@@ -112,7 +112,7 @@ describe('addresses', () => {
   test.each([
     ['GET', () => '/v1/products', 'POST'],
     ['OPTIONS', () => '/v1/ingests?limit=1', 'GET, HEAD'],
-    ['DELETE', () => product, 'GET, HEAD'],
+    ['DELETE', () => product, 'GET, HEAD, PATCH'],
     ['PUT', () => `${product}/images/`, 'GET, HEAD, POST'],
     ['POST', () => image, 'DELETE, GET, HEAD, PATCH'],
   ])('%s where it means nothing is told what does', async (method, path, allow) => {
