@@ -54,7 +54,7 @@ function takeFields(app: FastifyInstance, limits: Limits): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
     refuseContentEncoding(request.headers)
-    return body.length === 0 ? {} : objectOf(parseJson(body))
+    return objectOf(parseJson(body))
   })
   const urlencoded = 'application/x-www-form-urlencoded'
   app.addContentTypeParser(urlencoded, { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
