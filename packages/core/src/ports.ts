@@ -286,7 +286,10 @@ export interface Files {
     filter: readonly FileCondition[],
     page: OffsetPage & { readonly withTotal: boolean },
   ): Promise<Listed<File>>
-  /** Takes the file away, and the images that show it off their products, of which each becomes a new version. False when there is none. */
+  /**
+   * Takes the file away, and the images that show it off their products, of which each becomes a new version. False when there is none.
+   * Throws `owned_by_organization` where one of these products is the organization's.
+   */
   remove(tenantId: TenantId, fileId: FileId): Promise<boolean>
   /** What is known of bytes that this tenant has stored before. What was found first stays, for all files of these bytes. */
   findFacts(tenantId: TenantId, digest: Digest): Promise<Facts | null>

@@ -7,11 +7,13 @@ import {
   type Files,
   fileCode,
   isUuid,
+  type Owner,
   SluiceError,
   type TenantId,
 } from '@sluice/core'
 import { and, asc, eq, getTableColumns, type SQL, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
+import { refuseOwned } from './organization.ts'
 import { arrayLiteral, fileOf, isText } from './rows.ts'
 import { blobs, files } from './schema.ts'
 import { prepared, type Runner } from './transaction.ts'
@@ -131,14 +133,15 @@ const ROUNDS_MAX = 10
 async function removeFile(db: Db, tenantId: TenantId, fileId: FileId): Promise<boolean | null> {
   const shows = sql`select product_id from product_images where file_id = ${fileId}`
   const [locked, [file], showing] = await Promise.all([
-    db.execute<{ id: string }>(sql`
-      select id from products where tenant_id = ${tenantId} and id in (${shows}) order by id for update`),
+    db.execute<{ id: string; owner: Owner }>(sql`
+      select id, owner from products where tenant_id = ${tenantId} and id in (${shows}) order by id for update`),
     db.execute(sql`select id from files where tenant_id = ${tenantId} and id = ${fileId} for update`),
     db.execute<{ product_id: string }>(shows),
   ])
   if (!file) return false
   const held = new Set(locked.map(({ id }) => id))
   if (showing.some(({ product_id: id }) => !held.has(id))) return null
+  for (const { owner } of locked) refuseOwned(owner)
   await db.execute(sql`
     with images as (
       delete from product_images where file_id = ${fileId} returning product_id
