@@ -9,7 +9,7 @@ const { adopt, call, data, list, newHierarchy, newNode, node, nodeBody } = treeW
 
 beforeAll(async () => {
   stack = await openStack('embedded')
-  writer = { authorization: `Bearer ${await newToken(stack, 'writer')}` }
+  writer = { authorization: `Bearer ${(await newToken(stack, 'writer')).secret}` }
 })
 afterAll(async () => stack?.[Symbol.asyncDispose]())
 

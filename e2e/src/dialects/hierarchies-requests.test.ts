@@ -10,8 +10,8 @@ const { call, list, newHierarchy, newNode, node, nodeBody } = treeWords(() => st
 
 beforeAll(async () => {
   stack = await openStack('embedded')
-  writer = { authorization: `Bearer ${await newToken(stack, 'writer')}` }
-  reader = { authorization: `Bearer ${await newToken(stack, 'reader')}` }
+  writer = { authorization: `Bearer ${(await newToken(stack, 'writer')).secret}` }
+  reader = { authorization: `Bearer ${(await newToken(stack, 'reader')).secret}` }
 })
 afterAll(async () => stack?.[Symbol.asyncDispose]())
 

@@ -101,15 +101,14 @@ export async function sendRaw(stack: Stack, method: string, path: string, body: 
   return answerOf(await stack.api.send(method, `/pcm/hierarchies${path}`, init))
 }
 
-/** The secret of a new token. */
-export async function newToken(stack: Stack, role: TokenRole): Promise<string> {
-  const secret = randomUUID()
+export async function newToken(stack: Stack, role: TokenRole): Promise<{ id: string; secret: string }> {
+  const [id, secret] = [randomUUID(), randomUUID()]
   const sql = postgres(stack.databaseUrl, { max: 1 })
   try {
     await sql`
       insert into tokens (id, tenant_id, name, role, sha256, prefix)
-      select ${randomUUID()}, id, ${role}, ${role}, ${hashToken(secret)}, 'x' from tenants where name = 'default'`
-    return secret
+      select ${id}, id, ${role}, ${role}, ${hashToken(secret)}, 'x' from tenants where name = 'default'`
+    return { id, secret }
   } finally {
     await sql.end()
   }
