@@ -27,12 +27,9 @@ export function formatOf(accept: string | undefined): Format {
   return wanted.toSorted((a, b) => b.weight - a.weight)[0]?.format ?? 'xml'
 }
 
-export function typeOf(format: Format): string {
-  return `${{ xml: 'application/xml', json: 'application/json', query: 'text/plain' }[format]}; charset=utf-8`
-}
-
 export function render(format: Format, data: Data): { readonly type: string; readonly body: string } {
-  return { type: typeOf(format), body: RENDERERS[format](data) }
+  const type = { xml: 'application/xml', json: 'application/json', query: 'text/plain' }[format]
+  return { type: `${type}; charset=utf-8`, body: RENDERERS[format](data) }
 }
 
 const RENDERERS: Readonly<Record<Format, (data: Data) => string>> = {

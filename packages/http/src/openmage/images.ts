@@ -4,7 +4,7 @@ import { callerOf } from '../authenticate.ts'
 import type { DialectContext } from '../dialect.ts'
 import { bringImage, sendAccepted } from '../finished-ingest.ts'
 import { imageMissing, imageNotFound, imageNotSaved } from './errors.ts'
-import { type Data, formatOf, render, typeOf } from './formats.ts'
+import { type Data, formatOf, render } from './formats.ts'
 import { type ImageBody, readImageBody } from './image-body.ts'
 import { imageView, visibleImages } from './image-view.ts'
 import { findPlace, imageRef, type ImageParams, type Place } from './place.ts'
@@ -51,7 +51,7 @@ export async function createImage(context: DialectContext, request: Request, rep
   if (!found) throw imageNotSaved()
   // Relative, with the product as the client named it.
   const [path = ''] = request.url.split('/images', 1)
-  return sendNothing(reply.header('location', `${path}/images/${found.image.number}`))
+  return reply.header('location', `${path}/images/${found.image.number}`).send()
 }
 
 function placementOf(
@@ -89,7 +89,7 @@ export async function changeImage(context: DialectContext, request: Request, rep
   } else {
     await world.database.images.edit(caller.tenantId, { kind: 'id', id: product.id }, image.id, change, null)
   }
-  return sendNothing(reply)
+  return reply.send()
 }
 
 function changeOf({ label, position, excluded, types }: ImageBody, store: number | null, world: IntakeWorld): ImageChange {
@@ -114,7 +114,7 @@ export async function removeImage({ world }: DialectContext, request: Request, r
   const image = imageRef(request.params)
   if (store === null) await images.remove(tenantId, ref, image, 'clear', null)
   else await images.edit(tenantId, ref, image, { store, roles: [] }, null)
-  return sendNothing(reply)
+  return reply.send()
 }
 
 async function findImage(world: IntakeWorld, request: Request) {
@@ -142,8 +142,4 @@ async function keepingOrDiscarding<Result>({ upload }: ImageBody, look: () => Pr
 function send(reply: FastifyReply, data: Data): FastifyReply {
   const { type, body } = render(formatOf(reply.request.headers.accept), data)
   return reply.type(type).send(body)
-}
-
-function sendNothing(reply: FastifyReply): FastifyReply {
-  return reply.type(typeOf(formatOf(reply.request.headers.accept))).send('')
 }
