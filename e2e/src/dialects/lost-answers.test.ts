@@ -23,7 +23,7 @@ const post = (headers: Record<string, string> = {}) =>
   stack.api.send('POST', path(), { body: upload(), headers: { 'content-type': 'application/json', ...headers } })
 
 const images = async (): Promise<Json[]> => (await stack.api.call('GET', `${product.path}/images`)).body['images']
-const ingests = async (): Promise<Json[]> => (await stack.api.call('GET', `/v1/ingests?product=${product.id}`)).body['ingests']
+const ingests = async (): Promise<Json[]> => (await stack.api.call('GET', `/v1/ingests?product=${product.id}`)).body['items']
 
 /** Sends all of the request and goes away before the answer. */
 async function postAndLeave(): Promise<void> {
