@@ -82,7 +82,7 @@ export function fileCode(id: FileId, name: string | null): string {
   const extension = /[^.]\.([A-Za-z0-9]{1,10})$/.exec(name ?? '')?.[1]
   const safe = (name ?? 'image').replace(/[^A-Za-z0-9.]/g, '_')
   const short = safe.length <= CODE_NAME_MAX ? safe : `${safe.slice(0, 95)}${extension ? `.${extension}` : ''}`
-  return `${[...hash.slice(0, 4)].join('/')}/${hash}_${short}`
+  return `${Array.from(hash.slice(0, 4)).join('/')}/${hash}_${short}`
 }
 
 const CODE_NAME_MAX = 100

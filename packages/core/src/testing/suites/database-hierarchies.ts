@@ -40,7 +40,7 @@ export function hierarchyTests({ catalogue, openOwn }: Subject): void {
     test('are listed newest first, by pages', async () => {
       await using own = await openOwn()
       const words = hierarchyWords(() => own)
-      const made = [await words.newHierarchy(), await words.newHierarchy(), await words.newHierarchy()].reverse()
+      const made = [await words.newHierarchy(), await words.newHierarchy(), await words.newHierarchy()].toReversed()
       const list = (offset: number, limit: number) => own.database.hierarchies.list(own.home, { offset, limit })
       expect(await list(0, 10)).toEqual({ items: made, total: 3 })
       expect(await list(1, 1)).toEqual({ items: made.slice(1, 2), total: 3 })
