@@ -110,18 +110,6 @@ describe('an ingest', () => {
     },
   )
 
-  it('is found by what it asks of an image that is there', async () => {
-    const product = await catalogue.newProduct()
-    const imageId = await catalogue.attach(product)
-    const target = { kind: 'replace', productId: product.id, imageId, change: { label: 'Rückseite' } } as const
-    const ingest = await catalogue.accept(product, { target })
-    expect(ingest.target).toEqual(target)
-    const found = async (text: string) =>
-      (await catalogue.database.ingests.list(product.tenantId, { text }, { before: null, limit: 1 })).map(({ id }) => id)
-    expect(await found('rückse')).toEqual([ingest.id])
-    expect(await found(imageId.toUpperCase())).toEqual([ingest.id])
-  })
-
   it('is counted by its state', async () => {
     await using other = await openCatalogue(inject('postgresUrl'), { poolMax: 2 })
     const { ingests } = other.database

@@ -40,6 +40,17 @@ export function listTests({ catalogue }: Subject): void {
     return listed.map(({ id }) => names.get(id) ?? 'other')
   }
 
+  test('are found by what they ask of an image that is there', async () => {
+    const own = await catalogue().newProduct()
+    const imageId = await catalogue().attach(own)
+    const target = { kind: 'replace', productId: own.id, imageId, change: { label: 'Rückseite' } } as const
+    const ingest = await catalogue().accept({ target })
+    const page = { before: null, limit: 1 }
+    for (const text of ['rückse', imageId.toUpperCase(), own.sku]) {
+      expect(await catalogue().database.ingests.list(own.tenantId, { text }, page)).toEqual([ingest])
+    }
+  })
+
   test('are newest first, and hold what a look at one holds', async () => {
     expect(await found({ product: refOf(product) })).toEqual(Object.keys(all).toReversed())
     const { ingests } = catalogue().database
