@@ -143,8 +143,9 @@ describe('a signed request', () => {
   test('counts once, also when it comes many times at once', async () => {
     const authorization = headerOf(sign(id, 'GET', url))
     const answers = await Promise.all(Array.from({ length: 16 }, () => shop.send('GET', images, { authorization })))
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
-    for (const { status, body } of answers) if (status !== 200) expect([status, body]).toEqual([401, problem('nonce_used')])
+    const refused = answers.filter(({ status }) => status !== 200)
+    expect(refused).toHaveLength(answers.length - 1)
+    for (const { status, body } of refused) expect([status, body]).toEqual([401, problem('nonce_used')])
   })
 
   test('is not used up by who cannot sign it', async () => {
@@ -199,7 +200,7 @@ describe('a signed request', () => {
     'OAuth ',
     'OAuth x',
     'OAuth oauth_nonce="%"',
-    `${'OAuth oauth_nonce="a", oauth_nonce="b"'}`,
+    'OAuth oauth_nonce="a", oauth_nonce="b"',
     'Bearer',
     'Bearer wrong',
     'Basic YTpi',
@@ -215,7 +216,8 @@ describe('a signed request', () => {
     expect((await shop.send('GET', images, { authorization: rsa })).body).toEqual(problem('signature_method_rejected'))
     expect((await shop.send('GET', images, { authorization: headerOf(sign(other.id, 'GET', url)) })).status).toBe(200)
     const sql = postgres(shop.stack.databaseUrl, { max: 1 })
-    await sql`update tokens set revoked_at = now() where id = ${other.id}`.finally(() => sql.end())
+    await sql`update tokens set revoked_at = now() where id = ${other.id}`
+    await sql.end()
     expect((await shop.send('GET', images, { authorization: headerOf(sign(other.id, 'GET', url)) })).body).toEqual(
       problem('consumer_key_rejected'),
     )

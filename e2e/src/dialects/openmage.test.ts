@@ -15,10 +15,17 @@ const run = promisify(execFile)
 
 /** As somebody would at a prompt. The answer's status is the last line. */
 async function curl(method: string, path: string, body?: string): Promise<{ status: number; text: string; location: string }> {
+  const sent = body === undefined ? [] : ['--header', 'Content-Type: text/xml', '--data-binary', body]
+  const told = ['--silent', '--write-out', '\n%header{location}\n%{http_code}']
+  const address = new URL(path, shop.stack.api.url).href
   const { stdout } = await run('curl', [
-    ...['--silent', '--request', method, '--header', `Authorization: Bearer ${shop.stack.token}`],
-    ...(body === undefined ? [] : ['--header', 'Content-Type: text/xml', '--data-binary', body]),
-    ...['--write-out', '\n%header{location}\n%{http_code}', new URL(path, shop.stack.api.url).href],
+    ...told,
+    '-X',
+    method,
+    '-H',
+    `Authorization: Bearer ${shop.stack.token}`,
+    ...sent,
+    address,
   ])
   const lines = stdout.split('\n')
   return { status: Number(lines.pop()), location: lines.pop() ?? '', text: lines.join('\n') }

@@ -35,7 +35,6 @@ export interface ImageBody extends Fields {
 
 /** Reads a body that creates or changes an image. Whatever it throws, nothing stays staged. */
 export async function readImageBody(world: IntakeWorld, caller: Caller, request: FastifyRequest): Promise<ImageBody> {
-  refuseContentType(request.headers)
   if (isEmpty(request.headers)) throw dataInvalid()
   const signal = AbortSignal.timeout(world.limits.requestMsMax)
   const { staged, fields } = await readUpload(request.raw, {
@@ -87,7 +86,8 @@ function accepted(world: IntakeWorld, { upload, refusal }: Taken, mimeType: stri
   return redeclare(world, upload, { contentType: mimeType, fileName, typeMustMatch: false })
 }
 
-function refuseContentType({ 'content-type': header }: IncomingHttpHeaders): void {
+/** For requests with a body, before the framework looks at it, which has other words for what is malformed. */
+export async function checkContentType({ headers: { 'content-type': header } }: FastifyRequest): Promise<void> {
   if (!header) throw badRequest('Content-Type header is empty')
   const [, type, rest = ''] = /^\s*([\w.+-]+\/[\w.+-]+)\s*(;.*)?$/.exec(header) ?? []
   if (type === undefined) throw badRequest('Invalid Content-Type header')

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import { type DialectContext, defineDialect, streamBodies } from '../dialect.ts'
+import { type DialectContext, defineDialect, STREAMED, streamBodies } from '../dialect.ts'
 import { badRequest, ERRORS_ON_THE_WIRE, methodMissing, sendError, type Wire } from './errors.ts'
+import { checkContentType } from './image-body.ts'
 import { changeImage, createImage, readImage, readImages, removeImage } from './images.ts'
 import type { ImageParams } from './place.ts'
 import { identify } from './who-asks.ts'
@@ -28,18 +29,19 @@ export const openmage = defineDialect<Wire>({
 })
 
 const READER = { config: { access: 'reader' } } as const
-const WRITER = { config: { access: 'writer' }, bodyLimit: Number.MAX_SAFE_INTEGER } as const
+const WRITER = { config: { access: 'writer' } } as const
+const IMAGE_WRITER = { ...WRITER, ...STREAMED, onRequest: checkContentType } as const
 
 function collection(app: FastifyInstance, url: string, context: DialectContext): void {
   app.get<{ Params: ImageParams }>(url, READER, (request, reply) => readImages(context, request, reply))
-  app.post<{ Params: ImageParams }>(url, WRITER, (request, reply) => createImage(context, request, reply))
+  app.post<{ Params: ImageParams }>(url, IMAGE_WRITER, (request, reply) => createImage(context, request, reply))
   missing(app, url, ['PUT', 'DELETE'], 'GET, HEAD, POST')
 }
 
 function entity(app: FastifyInstance, url: string, context: DialectContext): void {
   app.get<{ Params: ImageParams }>(url, READER, (request, reply) => readImage(context, request, reply))
-  app.put<{ Params: ImageParams }>(url, WRITER, (request, reply) => changeImage(context, request, reply))
-  app.delete<{ Params: ImageParams }>(url, WRITER, (request, reply) => removeImage(context, request, reply))
+  app.put<{ Params: ImageParams }>(url, IMAGE_WRITER, (request, reply) => changeImage(context, request, reply))
+  app.delete<{ Params: ImageParams }>(url, { ...WRITER, ...STREAMED }, (request, reply) => removeImage(context, request, reply))
   missing(app, url, ['POST'], 'DELETE, GET, HEAD, PUT')
 }
 
@@ -49,6 +51,7 @@ function missing(app: FastifyInstance, url: string, method: string[], allowed: s
     url,
     method,
     ...WRITER,
+    ...STREAMED,
     handler: async (_request, reply) => {
       void reply.header('allow', allowed)
       throw methodMissing()
