@@ -1,5 +1,7 @@
 /** Elastic Path's own client, unmodified, for every call of it that touches hierarchies; and curl with the bodies of the documents. */
 import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { gateway, MemoryStorageFactory } from '@elasticpath/js-sdk'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -16,6 +18,8 @@ beforeAll(async () => {
   token = await newToken(stack, 'writer')
 })
 afterAll(async () => stack?.[Symbol.asyncDispose]())
+
+const run = promisify(execFile)
 
 describe('npm @elasticpath/js-sdk', () => {
   type Client = ReturnType<typeof gateway>['Hierarchies']
@@ -129,8 +133,6 @@ describe('npm @elasticpath/js-sdk', () => {
 })
 
 describe('curl', () => {
-  const run = promisify(execFile)
-
   /** Status, media type and body of what curl is answered. */
   async function curl(method: string, path: string, body: string): Promise<readonly [string, string, Json]> {
     const headers = ['-H', 'Accept: application/json', '-H', `Authorization: Bearer ${token.secret}`]
@@ -198,5 +200,36 @@ describe('curl', () => {
       },
       meta: { owner: 'store', sort_order: 5 },
     })
+  })
+})
+
+describe('the examples of the page', () => {
+  const E2E = resolve(import.meta.dirname, '../..')
+  const PAGE = resolve(E2E, '../docs/dialects/elastic-path-hierarchies.md')
+
+  /** The one block in this language, at the address of this stack. */
+  async function exampleIn(language: string): Promise<string> {
+    const [, block = ''] = (await readFile(PAGE, 'utf8')).split(`\`\`\`${language}\n`)
+    return (block.split('```')[0] ?? '').replaceAll('127.0.0.1:8080', new URL(stack.api.url).host)
+  }
+  const environment = (more: object = {}) => ({
+    cwd: E2E,
+    env: { ...process.env, CLIENT_ID: token.id, CLIENT_SECRET: token.secret, ...more },
+  })
+
+  test('work in the client', async () => {
+    const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', await exampleIn('js')], environment())
+    expect(stdout.trim().split('\n').at(-1)).toBe('Ballet Shoes')
+  })
+
+  test('work in a shell', async () => {
+    const hierarchy = await newHierarchy()
+    const [parent, child] = [await newNode(hierarchy), await newNode(hierarchy)]
+    const ids = environment({ HIERARCHY: hierarchy, PARENT: parent, CHILD: child })
+    const { stdout } = await run('sh', ['-c', await exampleIn('sh')], ids)
+    expect(JSON.parse(stdout)).toEqual({ data: await node(hierarchy, parent) })
+    expect((await list(`/${hierarchy}/nodes/${parent}/children`)).map(({ id, meta }) => [id, meta.sort_order])).toEqual([
+      [child, 3],
+    ])
   })
 })

@@ -87,6 +87,8 @@ describe('requests', () => {
         ])
       }
       expect(said(await call(method, path, {}))).toEqual(failed('data can not be empty'))
+      const asText = await call(method, path, body, { 'content-type': 'text/plain' })
+      expect(asText).toMatchObject({ status: 415, body: { errors: [{ status: '415' }] } })
       const large = JSON.stringify({ ...body, padding: 'x'.repeat(300_000) })
       expect((await sendRaw(stack, method, path, large)).status).toBe(413)
     }

@@ -10,6 +10,8 @@ beforeAll(async () => {
 })
 afterAll(async () => stack?.[Symbol.asyncDispose]())
 
+const FILTER_UNKNOWN = refused(400, 'Bad Request', { detail: 'Could not parse the supplied filter' })
+
 describe('hierarchies', () => {
   const ATTRIBUTES = {
     name: 'Shoes',
@@ -59,9 +61,7 @@ describe('hierarchies', () => {
     for (const query of ['page[limit]=0', 'page[limit]=101', 'page[limit]=x', 'page[offset]=-1', 'page[offset]=10001']) {
       expect([query, (await call('GET', `?${query}`)).status]).toEqual([query, 400])
     }
-    expect(said(await call('GET', '?filter=eq(name,Shoes)'))).toEqual(
-      refused(400, 'Bad Request', { detail: 'Could not parse the supplied filter' }),
-    )
+    expect(said(await call('GET', '?filter=eq(name,Shoes)'))).toEqual(FILTER_UNKNOWN)
   })
 })
 
@@ -157,6 +157,19 @@ describe('nodes', () => {
     expect(idsOf(await list(`/${hierarchy}/nodes/${a}/children`, 2))).toEqual(below)
     expect(await list(`/${hierarchy}/nodes/${b}/children`)).toEqual([])
     expect((await list(`/${hierarchy}/nodes/${a}/children`))[0]).toEqual(await node(hierarchy, below[0] ?? ''))
+  })
+
+  test('is 400 for a page or a filter that it does not know, and 404 where nothing is', async () => {
+    const hierarchy = await newHierarchy()
+    const id = await newNode(hierarchy)
+    for (const path of [`/${hierarchy}/nodes`, `/${hierarchy}/children`, `/${hierarchy}/nodes/${id}/children`]) {
+      expect(said(await call('GET', `${path}?filter=eq(name,x)`))).toEqual(FILTER_UNKNOWN)
+      for (const page of ['page[limit]=0', 'page[offset]=x']) expect((await call('GET', `${path}?${page}`)).status).toBe(400)
+      for (const absent of [ABSENT, 'none']) {
+        expect(said(await call('GET', path.replace(hierarchy, absent)))).toEqual(NOT_FOUND)
+        expect(said(await call('GET', `/${hierarchy}/nodes/${absent}/children`))).toEqual(NOT_FOUND)
+      }
+    }
   })
 
   test('have names and slugs that are unique among siblings, and nowhere else', async () => {
