@@ -35,10 +35,10 @@ export function parseFilter(text: string): readonly Condition[] {
 }
 
 /** In quotes of either kind, with `\` before those that belong to it; or bare, up to what ends it. */
-const OPERAND = /,\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^"'(),\s][^(),]*))/y
+const OPERAND = /,\s*(?:"((?:[^"\\]|\\[^])*)"|'((?:[^'\\]|\\[^])*)'|([^"'(),\s][^(),]*))/y
 
 function operandOf([, double, single, bare]: RegExpExecArray): string {
-  return bare?.trimEnd() ?? (double ?? single ?? '').replace(/\\(.)/g, '$1')
+  return bare?.trimEnd() ?? (double ?? single ?? '').replace(/\\([^])/g, '$1')
 }
 
 /** Goes through a text, match by match. */
