@@ -34,7 +34,8 @@ export function childRoutes(app: FastifyInstance, { world }: DialectContext): vo
     const { id, hierarchyId } = await nodeOf(world, request)
     const { tenantId } = callerOf(request)
     await hierarchies.adopt(tenantId, hierarchyId, parentId, [{ id }]).catch((error: unknown) => {
-      throw SluiceError.is(error, 'node_unknown') ? parentMissing(parentId, 'data.id') : goneMeanwhile(error)
+      if (SluiceError.is(error, 'node_unknown')) throw parentMissing(parentId, 'data.id')
+      throwGone(error)
     })
     return reply.code(204).send()
   })
@@ -42,8 +43,7 @@ export function childRoutes(app: FastifyInstance, { world }: DialectContext): vo
   app.delete<AtNode>(PARENT, { config: { access: 'writer' } }, async (request, reply) => {
     const { id, hierarchyId, parent } = await nodeOf(world, request)
     const { tenantId } = callerOf(request)
-    if (parent)
-      await hierarchies.adopt(tenantId, hierarchyId, null, [{ id }]).catch((error) => Promise.reject(goneMeanwhile(error)))
+    if (parent) await hierarchies.adopt(tenantId, hierarchyId, null, [{ id }]).catch(throwGone)
     return reply.code(204).send()
   })
 }
@@ -60,6 +60,6 @@ function childrenOf(request: FastifyRequest, { relationsMax }: Limits): readonly
 }
 
 /** The node of the path was there before its move, and is not any more. */
-function goneMeanwhile(error: unknown): unknown {
-  return SluiceError.is(error, 'nodes_missing') ? new SluiceError('node_unknown', undefined, { cause: error }) : error
+function throwGone(error: unknown): never {
+  throw SluiceError.is(error, 'nodes_missing') ? new SluiceError('node_unknown', undefined, { cause: error }) : error
 }

@@ -5,9 +5,10 @@ import { failedValidation } from './errors.ts'
 
 type Members = Readonly<Record<string, unknown>>
 
-/** A node takes no more than this in the API's own words. */
+/** The bound of the API itself. */
 const CURATED_MAX = 20
-/** Language, script, region and variants of BCP 47, or the three letters that this API asks for. */
+const ID_LENGTH_MAX = 255
+/** A tag of BCP 47, in either spelling, or the three letters that this API asks for. */
 const LOCALE = /^[A-Za-z0-9_-]{1,35}$/
 const INT32_MAX = 2 ** 31 - 1
 
@@ -61,7 +62,7 @@ export function sortOrderOf(data: Members, at: string): number | null | undefine
   return order
 }
 
-/** Null where a member on the way is missing or null. */
+/** Without members where it is missing or null. */
 export function optionalRecord(value: unknown, at: string): Members {
   if (value === undefined || value === null) return {}
   if (!isRecord(value)) throw failedValidation(`${at}: Must be an object.`)
@@ -139,8 +140,6 @@ function curatedOf({ curated_products: value }: Members): readonly ProductId[] |
   const ids = value.map((id: unknown, index) => filled(id ?? '', `${at}[${index}]`, ID_LENGTH_MAX).toLowerCase())
   return [...new Set(ids)] as ProductId[]
 }
-
-const ID_LENGTH_MAX = 255
 
 function refuseUnknown(members: Members, known: readonly string[], at: string): void {
   for (const name of Object.keys(members)) {

@@ -47,8 +47,7 @@ export function nodeRoutes(app: FastifyInstance, context: DialectContext): void 
       throw failedValidation('data.id: Must be the id of the node in the path.')
     }
     const fields = nodeChange(data, limits)
-    const hierarchy = await hierarchyOf(world, request)
-    const present = await nodeOf(world, request)
+    const [hierarchy, present] = await Promise.all([hierarchyOf(world, request), nodeOf(world, request)])
     const owner = ownerGiven(caller, data, hierarchy.owner === 'organization' ? hierarchy.owner : present.owner)
     await requireCurated(world, request, fields)
     const change = { ...fields, ...(owner && { owner }) }
@@ -84,7 +83,8 @@ export async function nodeOf({ database }: IntakeWorld, request: FastifyRequest<
 
 /** The node of the path as it is now. */
 export async function nodeAnswer(world: IntakeWorld, request: FastifyRequest<AtNode>): Promise<object> {
-  return { data: nodeView(await hierarchyOf(world, request), await nodeOf(world, request)) }
+  const [hierarchy, node] = await Promise.all([hierarchyOf(world, request), nodeOf(world, request)])
+  return { data: nodeView(hierarchy, node) }
 }
 
 /** A node that a body names as the parent, and that is not in the hierarchy. */
