@@ -270,7 +270,7 @@ describe('creating an image', () => {
   })
 
   test('names the product in Location as the client did', async () => {
-    const sku = `sku/with a slash ${crypto.randomUUID()}`
+    const sku = `images/of a sku with a slash ${crypto.randomUUID()}`
     await shop.newProduct({ sku })
     const images = `/api/rest/products/${encodeURIComponent(sku)}/images`
     const { status, headers } = await shop.send('POST', images, { body: await newImage() })

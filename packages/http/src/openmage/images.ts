@@ -50,8 +50,8 @@ export async function createImage(context: DialectContext, request: Request, rep
     brought.imageId && (await world.database.images.find(caller.tenantId, { kind: 'id', id: product.id }, brought.imageId))
   if (!found) throw imageNotSaved()
   // Relative, with the product as the client named it.
-  const [path = ''] = request.url.split('/images', 1)
-  return reply.header('location', `${path}/images/${found.image.number}`).send()
+  const asNamed = /\/products\/([^/?]+)/.exec(request.url)?.[1]
+  return reply.header('location', `/api/rest/products/${asNamed}/images/${found.image.number}`).send()
 }
 
 function placementOf(
