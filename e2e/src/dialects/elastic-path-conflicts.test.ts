@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Answer, Json } from '../api.ts'
 import { openStack, type Stack } from '../stack.ts'
-import { openShop, type Shop } from './elastic-path.ts'
+import { openShop, query, type Shop, whileLocked } from './elastic-path.ts'
 
 const WRITERS = 32
 const CONFLICT = { errors: [{ status: '409', title: 'Conflict', detail: 'write conflict detected' }] }
@@ -134,4 +134,45 @@ test('a reader sees a main image and its file in the list of files, whatever hap
     return !ids.includes(main_image.data?.id) || new Set(ids).size < ids.length
   })
   expect([seen.length, torn]).toEqual([16, []])
+})
+
+test('a main image whose answer was lost, and that was taken off since, is set when it is asked for again', async () => {
+  const [file = ''] = files
+  const left = new AbortController()
+  const request = {
+    signal: left.signal,
+    body: JSON.stringify({ data: { type: 'file', id: file } }),
+    headers: { 'content-type': 'application/json' },
+  }
+  const path = `/pcm/products/${product}/relationships/main_image`
+  const ask = () => [stack.api.send('POST', path, request).catch(() => 'left')]
+  expect(await whileLocked<unknown>(stack, product, 1, ask, () => left.abort())).toEqual(['left'])
+  await expect.poll(() => shop.mainOf(product), { timeout: 20_000 }).toBe(file)
+  const isUnanswered = () =>
+    query(stack, (sql) => sql`select 1 from ingests where product_id = ${product} and answer_held_until <= clock_timestamp()`)
+  await expect.poll(isUnanswered, { timeout: 20_000 }).toHaveLength(1)
+
+  expect((await changeFiles('DELETE', file)).status).toBe(204)
+  expect((await setMain(file)).status).toBe(204)
+  expect(await shop.mainOf(product)).toBe(file)
+})
+
+test('a main image that was promised, and was taken off since, is set when it is asked for again', async () => {
+  const [file = ''] = files
+  const path = `/pcm/products/${product}/relationships/main_image`
+  const ask = () => shop.call('POST', path, { data: { type: 'file', id: file } }, { prefer: 'respond-async' })
+  const ingests = new Set<string>()
+  for (let n = 0; n < 2; n++) {
+    const { status, headers } = await ask()
+    const ingest = headers.get('location') ?? ''
+    expect([status, await stack.api.finished(ingest)]).toMatchObject([202, { state: 'committed' }])
+    ingests.add(ingest)
+    expect(await shop.mainOf(product)).toBe(file)
+    // No answer is waited for any more: it was the promise.
+    const isHeld = () =>
+      query(stack, (sql) => sql`select 1 from ingests where product_id = ${product} and answer_held_until is not null`)
+    await expect.poll(isHeld, { timeout: 20_000 }).toEqual([])
+    await changeFiles('DELETE', file)
+  }
+  expect(ingests.size).toBe(2)
 })

@@ -62,12 +62,13 @@ export async function query<Row>(stack: Stack, ask: (sql: postgres.Sql) => Promi
   }
 }
 
-/** Asks while nobody can change the product, and lets go when that many ingests are waiting for it. */
+/** Asks while nobody can change the product; when that many ingests are waiting for it, does what is to be done meanwhile, and lets go. */
 export async function whileLocked<Result>(
   stack: Stack,
   product: string,
   ingests: number,
   ask: () => readonly Promise<Result>[],
+  meanwhile: () => void = () => undefined,
 ): Promise<readonly Result[]> {
   const sql = postgres(stack.databaseUrl, { max: 2 })
   try {
@@ -76,6 +77,7 @@ export async function whileLocked<Result>(
       const results = Promise.allSettled(ask())
       const waiting = () => sql`select count(*)::int as n from ingests where product_id = ${product} and state = 'running'`
       await expect.poll(waiting, { timeout: 20_000 }).toMatchObject([{ n: ingests }])
+      meanwhile()
       return { results }
     })
     return (await asked.results).map((result) => {
