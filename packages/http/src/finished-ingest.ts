@@ -49,9 +49,12 @@ export async function bringImage(
   const { world, closing } = context
   const caller = callerOf(request)
   const ingest = await record(world, caller, request, image)
-  if (image.part === undefined && prefersAsync(request.headers.prefer)) return { kind: 'accepted', ingest }
-
   using answer = holdAnswer(world, reply, ingest.id)
+  if (image.part === undefined && prefersAsync(request.headers.prefer)) {
+    answer.isKnown()
+    return { kind: 'accepted', ingest }
+  }
+
   const enough = AbortSignal.any([closing, AbortSignal.timeout(world.limits.answerMsMax)])
   const seen = await waitForEnd(world.database, request, ingest, enough)
   if (!isTerminal(seen.state)) {
