@@ -15,7 +15,8 @@ interface Client {
 }
 
 // An import would have the compiler check the sources that the package brings beside what it runs.
-const akeneo = createRequire(import.meta.url)('node-akeneo-api') as Client
+const require = createRequire(import.meta.url)
+const akeneo = require('node-akeneo-api') as Client
 
 const [task = '', ...given] = process.argv.slice(2)
 

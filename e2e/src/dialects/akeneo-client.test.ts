@@ -31,7 +31,7 @@ afterAll(async () => {
 
 /** What the client made of its call. */
 async function client(...task: readonly string[]): Promise<{ readonly result?: any; readonly error?: string }> {
-  const child = fork(join(import.meta.dirname, 'akeneo-client-child.ts'), task, {
+  const child = fork(new URL('./akeneo-client-child.ts', import.meta.url), task, {
     silent: true,
     timeout: 30_000,
     env: {

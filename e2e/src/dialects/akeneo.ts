@@ -31,7 +31,7 @@ export interface Pim {
   countFiles(): Promise<number>
 }
 
-export interface Bearer {
+interface Bearer {
   readonly sku: string
   readonly path: string
 }
