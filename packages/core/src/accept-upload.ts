@@ -17,6 +17,9 @@ export type IntakeWorld = Omit<World, 'queue' | 'random'> & {
   readonly secretKey: string
 }
 
+/** What taking bytes in needs of it; a worker has that too. */
+type StagingWorld = Pick<IntakeWorld, 'objects' | 'decoder' | 'limits' | 'newId'>
+
 /** What a request says of the bytes that it brings. */
 export interface Declaration {
   /** A Content-Type, as it was sent. */
@@ -42,7 +45,7 @@ export interface StagedUpload {
  * throws: `file_too_large`, `file_empty`, `media_type_*`, or whatever the stream itself threw.
  */
 export async function stageUpload(
-  world: IntakeWorld,
+  world: StagingWorld,
   tenantId: TenantId,
   bytes: AsyncIterable<Uint8Array>,
   declaration: Declaration,
@@ -60,12 +63,12 @@ export async function stageUpload(
 }
 
 /** The same bytes under a declaration that arrived after them, as in JSON whose `media_type` follows the content. */
-export function redeclare(world: IntakeWorld, staged: StagedUpload, declaration: Declaration): StagedUpload {
+export function redeclare(world: StagingWorld, staged: StagedUpload, declaration: Declaration): StagedUpload {
   checkContentType(staged.mediaType, expectedType(declaration))
   return { ...staged, source: { ...staged.source, ...declared(world, declaration) } }
 }
 
-function declared({ limits }: IntakeWorld, { contentType, fileName, typeMustMatch, reusesFile = false }: Declaration) {
+function declared({ limits }: StagingWorld, { contentType, fileName, typeMustMatch, reusesFile = false }: Declaration) {
   return { declaredType: essenceOf(contentType), typeMustMatch, fileName: safeFileName(fileName, limits), reusesFile }
 }
 
@@ -82,7 +85,11 @@ export interface IngestRequest {
  * Records the promise. Whatever the database throws but a refusal may have come after its commit: the ingest is looked up, and
  * staged bytes are discarded only when it is certain that no ingest holds them.
  */
-export async function acceptIngest(world: IntakeWorld, caller: Caller, request: IngestRequest): Promise<Ingest> {
+export async function acceptIngest(
+  world: Pick<IntakeWorld, 'database' | 'observer'>,
+  caller: Pick<Caller, 'tenantId' | 'tokenId'>,
+  request: IngestRequest,
+): Promise<Ingest> {
   const { from, ...rest } = request
   const source: Source = typeof from === 'string' ? { kind: 'file', fileId: from } : from.source
   try {
@@ -126,7 +133,7 @@ export function checkContentType(actualType: string | null, declaredType: string
 }
 
 /** Passes bytes on unchanged while it learns all that can be learned from one pass. */
-function openMeter(world: IntakeWorld, declaredType: string | null) {
+function openMeter(world: StagingWorld, declaredType: string | null) {
   const hash = createHash('sha256')
   const { fileBytesMax } = world.limits
   let bytes = 0

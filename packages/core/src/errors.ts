@@ -39,6 +39,7 @@ export const ERRORS = {
   token_invalid: { status: 401, title: 'The token is not valid' },
   access_forbidden: { status: 403, title: 'The token does not allow this' },
   credentials_invalid: { status: 401, title: 'The credentials are not valid' },
+  signature_invalid: { status: 401, title: 'The signature of the event is not valid' },
   owned_by_organization: { status: 403, title: 'What belongs to the organization cannot be changed here' },
   // What is asked for
   route_unknown: { status: 404, title: 'There is nothing at this address' },
@@ -52,6 +53,8 @@ export const ERRORS = {
   hierarchy_unknown: { status: 404, title: 'The hierarchy does not exist' },
   node_unknown: { status: 404, title: 'The node does not exist' },
   ingest_unknown: { status: 404, title: 'The ingest does not exist' },
+  hook_source_unknown: { status: 404, title: 'The source of events does not exist' },
+  hook_event_unknown: { status: 404, title: 'The event does not exist' },
   range_unsatisfiable: { status: 416, title: 'The range lies outside the file' },
   // Conflicts
   sku_taken: { status: 409, title: 'Another product has this SKU' },
@@ -70,6 +73,9 @@ export const ERRORS = {
   idempotency_key_invalid: { status: 400, title: 'The Idempotency-Key is not valid' },
   idempotency_key_in_flight: { status: 409, title: 'A request with this Idempotency-Key is still being answered' },
   idempotency_key_reused: { status: 422, title: 'The Idempotency-Key was used for another request' },
+  event_id_reused: { status: 409, title: 'The id of the event was used for another event' },
+  event_unmappable: { status: 422, title: 'The event does not say all that its mapping asks for' },
+  hook_sources_exceeded: { status: 422, title: 'There are too many sources of events' },
   ingest_not_replayable: { status: 409, title: 'The ingest cannot be replayed' },
   // Ours, or the network's
   bytes_damaged: { status: 500, title: 'Stored bytes differ from those that were received' },

@@ -11,6 +11,9 @@ export type ImageId = Branded<'ImageId'>
 export type IngestId = Branded<'IngestId'>
 export type HierarchyId = Branded<'HierarchyId'>
 export type NodeId = Branded<'NodeId'>
+export type ImportId = Branded<'ImportId'>
+export type HookSourceId = Branded<'HookSourceId'>
+export type HookEventId = Branded<'HookEventId'>
 
 /** The sha256 of some bytes in lower-case hex; the address of a blob. */
 export type Digest = Branded<'Digest'>

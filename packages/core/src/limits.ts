@@ -100,3 +100,29 @@ export function humanBytes(bytes: number): string {
   const size = bytes / 1024 ** power
   return `${Number.isInteger(size) ? size : size.toFixed(1)} ${units[power]}`
 }
+  /** One event of a webhook. The largest that senders make are far below: Shopify's and Akeneo's are some 100 KB. */
+  hookBodyBytesMax: 1024 * 1024,
+  /** How far a signed time may be from our clock, either way: the tolerance of Standard Webhooks. */
+  hookSkewMsMax: 300_000,
+  /** Events are kept for so long, and the same one is known again; far longer than any sender repeats it. */
+  hookEventsKeptMs: 30 * 24 * 60 * 60 * 1000,
+  hookSourcesMax: 100,
+  /** Secrets of one source that are valid at the same time. */
+  hookSecretsMax: 5,
+  /** Items in one event. */
+  hookItemsMax: 500,
+  /** Headers of an event that are kept for its mapping. */
+  hookHeadersMax: 32,
+  hookHeaderLengthMax: 1024,
+  /** Events taken by one turn of a worker, and how long they are its own. */
+  inboxBatchMax: 20,
+  inboxLeaseMs: 120_000,
+  /** Workers look for events this often even when nobody woke them. */
+  inboxIdleMs: 1_000,
+  /** Starts of one event that ended in a crash or an unknown error. */
+  inboxAttemptsMax: 5,
+  /** The longest that an image may ask to wait for its product in a mapping: a week. */
+  hookParkSecondsMax: 7 * 24 * 60 * 60,
+  /** Events that one request receives again. */
+  redriveMax: 10_000,
+

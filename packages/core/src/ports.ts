@@ -2,8 +2,21 @@
 import type { Attribute, Channel, StoreView } from './catalogue.ts'
 import type { Problem } from './errors.ts'
 import type { Facts, File } from './file.ts'
+import type { HookEventState, Hooks } from './hook.ts'
 import type { ChildRef, Hierarchy, HierarchyFields, Node, NodeFields } from './hierarchy.ts'
-import type { Digest, FileId, HierarchyId, ImageId, IngestId, NodeId, ProductId, TenantId, TokenId } from './ids.ts'
+import type {
+  Digest,
+  FileId,
+  HierarchyId,
+  HookEventId,
+  HookSourceId,
+  ImageId,
+  IngestId,
+  NodeId,
+  ProductId,
+  TenantId,
+  TokenId,
+} from './ids.ts'
 import type { Ingest, IngestState, Placement, Source, TimelineEntry } from './ingest.ts'
 import type { Limits } from './limits.ts'
 import type { ImageList, ImageRef, Product, ProductImage, ProductRef } from './product-image.ts'
@@ -53,6 +66,7 @@ export interface Database {
   readonly outbox: Outbox
   readonly idempotency: IdempotencyKeys
   readonly nonces: Nonces
+  readonly hooks: Hooks
   readonly signals: Signals
   /** Resolves when a query was answered; throws `service_unavailable`. */
   ping(): Promise<void>
@@ -441,6 +455,8 @@ export interface Signals {
   /** Calls `wake` after each start, release, commit and end, and after every gap in listening. A replay wakes the outbox only. */
   onIngest(id: IngestId, wake: () => void): Disposable
   onOutbox(wake: () => void): Disposable
+  /** Calls `wake` when an event was received, or received again. */
+  onInbox(wake: () => void): Disposable
 }
 
 // ── Queue ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -564,6 +580,8 @@ export type Observed =
   | { readonly kind: 'outbox.relayed'; readonly count: number }
   | { readonly kind: 'ingest.requeued'; readonly ingestIds: readonly IngestId[] }
   | { readonly kind: 'staging.swept'; readonly count: number }
+  | { readonly kind: 'hook.received'; readonly sourceId: HookSourceId; readonly isNew: boolean }
+  | { readonly kind: 'hook.ended'; readonly eventId: HookEventId; readonly state: HookEventState; readonly ingests: number }
   | { readonly kind: 'background.failed'; readonly task: string; readonly cause: unknown }
 
 export interface Observer {

@@ -17,11 +17,12 @@ export type { InferSelectModel, SQL, SQLWrapper } from 'drizzle-orm'
 export type { PgTable } from 'drizzle-orm/pg-core'
 export type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 
-export const { and, asc, desc, DrizzleQueryError, eq, getTableColumns, gt, gte, ilike, isNotNull, isNull, lt, lte, or, sql } = orm
+export const { and, asc, desc, DrizzleQueryError, eq, getTableColumns, gt, gte, ilike, inArray, isNotNull, isNull, lt, lte, or, sql } = orm
 export const {
   bigint,
   boolean,
   check,
+  customType,
   foreignKey,
   index,
   integer,

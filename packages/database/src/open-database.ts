@@ -3,6 +3,7 @@ import { openCatalogue } from './catalogue.ts'
 import { sql } from './drizzle.ts'
 import { openFiles } from './files.ts'
 import { openHierarchies } from './hierarchies.ts'
+import { openHooks } from './hooks.ts'
 import { openIdempotencyKeys } from './idempotency.ts'
 import { openIngests } from './ingests.ts'
 import { openNonces } from './nonces.ts'
@@ -35,6 +36,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database &
     outbox: openOutbox(runner),
     idempotency: openIdempotencyKeys(runner),
     nonces: openNonces(runner),
+    hooks: openHooks(runner),
     signals,
     ping: async () => void (await runner.query((db) => db.execute(sql`select 1`))),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

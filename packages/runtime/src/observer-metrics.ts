@@ -21,6 +21,8 @@ function createCounters(metrics: Registry) {
     requeued: counter('ingests_requeued', 'Idle ingests that were queued again.'),
     relayed: counter('outbox_relayed', 'Jobs taken from the outbox to the queue.'),
     swept: counter('staging_swept', 'Staged objects removed that nothing needed.'),
+    hooksReceived: counter('hook_events_received', 'Events acknowledged, and whether they were known before.', 'known'),
+    hooksEnded: counter('hook_events_ended', 'Events processed, by what became of them.', 'state'),
     failures: counter('background_failures', 'Turns of a background task that failed.', 'task'),
   }
 }
@@ -65,6 +67,10 @@ function count(event: Observed, counters: Counters, durations: Durations): void 
       return counters.relayed.inc(event.count)
     case 'staging.swept':
       return counters.swept.inc(event.count)
+    case 'hook.received':
+      return counters.hooksReceived.inc({ known: String(!event.isNew) })
+    case 'hook.ended':
+      return counters.hooksEnded.inc({ state: event.state })
     case 'background.failed':
       return counters.failures.inc({ task: event.task })
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { PassThrough } from 'node:stream'
-import type { IngestId, Observed } from '@sluice/core'
+import type { HookEventId, HookSourceId, IngestId, Observed } from '@sluice/core'
 import { describe, expect, it } from 'vitest'
 import { registerCensus } from './observer-metrics.ts'
 import { createObserver } from './observer.ts'
@@ -17,6 +17,8 @@ const EVENTS: { readonly [kind in Observed['kind']]: Extract<Observed, { kind: k
   'ingest.requeued': { kind: 'ingest.requeued', ingestIds: [ingestId, ingestId] },
   'staging.swept': { kind: 'staging.swept', count: 4 },
   'background.failed': { kind: 'background.failed', task: 'relay', cause: new Error('no connection') },
+  'hook.received': { kind: 'hook.received', sourceId: randomUUID() as HookSourceId, isNew: true },
+  'hook.ended': { kind: 'hook.ended', eventId: randomUUID() as HookEventId, state: 'processed', ingests: 2 },
 }
 
 function open(level: 'trace' | 'info' = 'trace') {

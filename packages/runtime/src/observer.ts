@@ -32,6 +32,8 @@ const SEVERITIES = {
   'outbox.relayed': 'debug',
   'ingest.requeued': 'warn',
   'staging.swept': 'info',
+  'hook.received': 'debug',
+  'hook.ended': 'info',
   'background.failed': 'error',
 } as const satisfies Record<Observed['kind'], string>
 

@@ -8,6 +8,7 @@ import { catalogueTests } from './suites/database-catalogue.ts'
 import { commitTests } from './suites/database-commit.ts'
 import { concurrencyTests } from './suites/database-concurrency.ts'
 import { hierarchyTests } from './suites/database-hierarchies.ts'
+import { hookTests } from './suites/database-hooks.ts'
 import { fileTests } from './suites/database-files.ts'
 import { idempotencyTests } from './suites/database-idempotency.ts'
 import { imageTests } from './suites/database-images.ts'
@@ -58,6 +59,7 @@ const THEMES: Readonly<Record<string, (subject: Subject) => void>> = {
   'lists of ingests': listTests,
   'idempotency keys': idempotencyTests,
   'the outbox and what is idle': outboxTests,
+  'webhooks in': hookTests,
   signals: signalTests,
   tenants: tenancyTests,
   'many at once': concurrencyTests,

@@ -4,6 +4,7 @@ import type { TestedDatabase } from './database-suite.ts'
 import { memoryCatalogue } from './memory/catalogue.ts'
 import { memoryFiles } from './memory/files.ts'
 import { memoryHierarchies } from './memory/hierarchies.ts'
+import { memoryHooks } from './memory/hooks.ts'
 import { memoryIdempotencyKeys } from './memory/idempotency.ts'
 import { memoryIngests } from './memory/ingests.ts'
 import { memoryNonces } from './memory/nonces.ts'
@@ -39,6 +40,7 @@ export function memoryDatabase({ now = () => new Date() }: { readonly now?: () =
     outbox: memoryOutbox(tables),
     idempotency: memoryIdempotencyKeys(tables),
     nonces: memoryNonces(tables),
+    hooks: memoryHooks(tables),
     signals,
     ping: async () => {},
     [Symbol.asyncDispose]: async () => {},

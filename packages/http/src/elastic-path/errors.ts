@@ -158,6 +158,12 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   main_image_changed: CONFLICT,
   version_mismatched: CONFLICT,
   order_incomplete: CONFLICT,
+  signature_invalid: { status: 401, title: 'Unauthorized' },
+  hook_source_unknown: unknown,
+  hook_event_unknown: unknown,
+  event_id_reused: conflicted,
+  event_unmappable: invalid,
+  hook_sources_exceeded: invalid,
   // Images have no addresses in this API: one that is not there any more was taken off by somebody else.
   image_unknown: CONFLICT,
   idempotency_key_in_flight: conflicted,

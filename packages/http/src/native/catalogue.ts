@@ -1,10 +1,9 @@
 import type { FastifyInstance } from 'fastify'
-import type { Attribute, Channel, StoreView } from '@sluice/core'
+import { type Attribute, type Channel, checkRoles, type StoreView } from '@sluice/core'
 import { type Static, Type } from 'typebox'
 import { CODE, EXTENSION, TEXT, WELL_FORMED } from '../validation.ts'
 import { definitionRoutes } from './definitions.ts'
 import type { NativeOptions } from './index.ts'
-import { checkRoles } from './placement.ts'
 import * as schemas from './schemas.ts'
 
 const EXTENSIONS_MAX = 20

@@ -1,12 +1,11 @@
 import type { FastifyInstance } from 'fastify'
-import type { ImageChange } from '@sluice/core'
+import { checkMain, checkRoles, type ImageChange } from '@sluice/core'
 import { Type, type Static } from 'typebox'
 import { callerOf } from '../authenticate.ts'
 import { TEXT, WELL_FORMED } from '../validation.ts'
 import { imageId, ImageParams, sendImage, sendImages } from './image-answers.ts'
 import { expectedVersion, requiredVersion, versionTag } from './if-match.ts'
 import type { NativeOptions } from './index.ts'
-import { checkMain, checkRoles } from './placement.ts'
 import { ProductParams, productRef } from './products.ts'
 import * as schemas from './schemas.ts'
 

@@ -9,6 +9,7 @@ import {
   isRefusal,
   isTerminal,
   type Product,
+  readPlacement,
   SluiceError,
 } from '@sluice/core'
 import { callerOf } from '../authenticate.ts'
@@ -16,7 +17,6 @@ import { PROBLEM_TYPE, problemOf } from '../problem.ts'
 import { type Given, readSource } from './image-source.ts'
 import type { NativeOptions } from './index.ts'
 import { fingerprintOf, openRepeatable, type Repeatable, sendRecorded } from '../idempotency.ts'
-import { readPlacement } from './placement.ts'
 import { preferredWaitMs } from '../prefer.ts'
 import { waitForEnd } from '../wait-for-end.ts'
 import { filePath, fileView, imagePath, imageView, ingestPath, ingestView } from './views.ts'

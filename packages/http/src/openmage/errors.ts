@@ -140,4 +140,10 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   node_slug_taken: inOurWords,
   node_cyclic: inOurWords,
   ingest_not_replayable: inOurWords,
+  signature_invalid: tokenRejected,
+  hook_source_unknown: inOurWords,
+  hook_event_unknown: inOurWords,
+  event_id_reused: inOurWords,
+  event_unmappable: inOurWords,
+  hook_sources_exceeded: inOurWords,
 }

@@ -111,6 +111,12 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   idempotency_key_in_flight: inOurWords,
   idempotency_key_reused: inOurWords,
   ingest_not_replayable: inOurWords,
+  signature_invalid: detail(401, 'Invalid token.'),
+  hook_source_unknown: notFound,
+  hook_event_unknown: notFound,
+  event_id_reused: inOurWords,
+  event_unmappable: inOurWords,
+  hook_sources_exceeded: inOurWords,
 
   bytes_damaged: failed,
   attempts_exhausted: failed,

@@ -28,10 +28,11 @@ export interface Tables {
   readonly outbox: Map<string, { readonly job: IngestJob; readonly claimedUntilMs: number }>
   /** By tenant and key. */
   readonly keys: Map<string, KeyRow>
-  readonly wake: (listened: IngestId | typeof OUTBOX) => void
+  readonly wake: (listened: IngestId | typeof OUTBOX | typeof INBOX) => void
 }
 
 export const OUTBOX = 'outbox'
+export const INBOX = 'inbox'
 
 export interface ProductRow {
   readonly product: Product

@@ -1,17 +1,23 @@
-import { type Limits, MAIN_ROLE, type Placement, type Policy, SluiceError } from '@sluice/core'
-import type { FieldError } from '../validation.ts'
+import { SluiceError } from './errors.ts'
+import type { Placement } from './ingest.ts'
+import type { Limits } from './limits.ts'
+import type { Policy } from './ports.ts'
+import { MAIN_ROLE } from './product-image.ts'
 
-type Rules = { readonly policy: Policy; readonly limits: Limits }
+export interface PlacementRules {
+  readonly policy: Policy
+  readonly limits: Limits
+}
 
 /** The fields that say where an image goes. Everything else in a request is refused by name. */
 const PLACEMENT_FIELDS = ['name', 'label', 'position', 'roles', 'main', 'excluded'] as const
 
 /**
- * Reads a placement from JSON members, form fields or query parameters: forms know only text, so `"3"` is a position and
+ * Reads a placement from JSON members, form fields, query parameters or columns: forms know only text, so `"3"` is a position and
  * `"true"` a truth everywhere. All problems are reported together as `request_invalid`.
  */
-export function readPlacement(fields: Readonly<Record<string, unknown>>, rules: Rules): Placement {
-  const errors: FieldError[] = []
+export function readPlacement(fields: Readonly<Record<string, unknown>>, rules: PlacementRules): Placement {
+  const errors: { field: string; message: string }[] = []
   const report = (field: string, message: string) => void errors.push({ field, message })
   for (const field of Object.keys(fields)) {
     if (!(PLACEMENT_FIELDS as readonly string[]).includes(field)) report(field, 'is not a field of this request')
