@@ -54,10 +54,6 @@ export function ownedByOrganization(): WireFault<Wire> {
   return new WireFault<Wire>(OWNED)
 }
 
-export function writeConflict(options?: { cause?: unknown }): WireFault<Wire> {
-  return new WireFault<Wire>(CONFLICT, options)
-}
-
 const NOT_FOUND: Wire = { status: 404, title: 'Not Found' }
 const FILE_NOT_FOUND: Wire = {
   status: 404,
