@@ -87,19 +87,6 @@ export const DEFAULT_LIMITS = {
   /** How often the reconciler and the sweeper look. */
   upkeepEveryMs: 30_000,
 
-  /** After SIGTERM: what runs may finish within this time. */
-  shutdownMsMax: 25_000,
-} as const satisfies Record<string, number>
-
-export type Limits = { readonly [name in keyof typeof DEFAULT_LIMITS]: number }
-
-/** "50 MiB", "1.5 GiB": sizes in messages. */
-export function humanBytes(bytes: number): string {
-  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
-  const power = bytes < 1024 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1)
-  const size = bytes / 1024 ** power
-  return `${Number.isInteger(size) ? size : size.toFixed(1)} ${units[power]}`
-}
   /** One event of a webhook. The largest that senders make are far below: Shopify's and Akeneo's are some 100 KB. */
   hookBodyBytesMax: 1024 * 1024,
   /** How far a signed time may be from our clock, either way: the tolerance of Standard Webhooks. */
@@ -126,3 +113,16 @@ export function humanBytes(bytes: number): string {
   /** Events that one request receives again. */
   redriveMax: 10_000,
 
+  /** After SIGTERM: what runs may finish within this time. */
+  shutdownMsMax: 25_000,
+} as const satisfies Record<string, number>
+
+export type Limits = { readonly [name in keyof typeof DEFAULT_LIMITS]: number }
+
+/** "50 MiB", "1.5 GiB": sizes in messages. */
+export function humanBytes(bytes: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
+  const power = bytes < 1024 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1)
+  const size = bytes / 1024 ** power
+  return `${Number.isInteger(size) ? size : size.toFixed(1)} ${units[power]}`
+}
