@@ -417,6 +417,16 @@ describe('the files of a product', () => {
     expect(await shop.filesOf(product)).toEqual([a, b])
   })
 
+  test('are there when it is answered, also for who would rather not wait', async () => {
+    const product = await shop.newProduct()
+    const [a, b] = [await shop.newFile(), await shop.newFile()]
+    const async = { prefer: 'respond-async' }
+    expect((await shop.call('POST', files(product), filesOf(a, b), async)).status).toBe(204)
+    expect(await shop.filesOf(product)).toEqual([a, b])
+    expect((await shop.call('PUT', files(product), filesOf(b), async)).status).toBe(204)
+    expect(await shop.filesOf(product)).toEqual([b])
+  })
+
   test('of a product that takes no images are refused', async () => {
     const { body } = await shop.call('POST', '/v1/products', { sku: randomUUID(), accepts_images: false })
     const file = await shop.newFile()
