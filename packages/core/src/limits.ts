@@ -59,6 +59,15 @@ export const DEFAULT_LIMITS = {
   /** Fetching a file from a given address, redirects and all. */
   fetchMsMax: 30_000,
   fetchRedirectsMax: 3,
+  /** An address in a request: what browsers and proxies agree to carry. */
+  urlLengthMax: 2_048,
+  /** Fetches of one worker from one host at a time: what a browser of old allowed itself, and no server takes for an attack. */
+  fetchPerHostMax: 4,
+  /** The first wait for a server that is away, doubled each time up to the second; its own `Retry-After` is kept up to that too. */
+  sourceRetryMsMin: 5_000,
+  sourceRetryMsMax: 120_000,
+  /** How long it is remembered what a URL showed, so that it is not fetched again while it is the same. */
+  urlSourcesKeptMs: 30 * 24 * 60 * 60 * 1000,
   /** Server-sent events of one ingest end here at the latest. */
   eventsMsMax: 300_000,
 
@@ -126,3 +135,27 @@ export function humanBytes(bytes: number): string {
   const size = bytes / 1024 ** power
   return `${Number.isInteger(size) ? size : size.toFixed(1)} ${units[power]}`
 }
+  /** Rows of one import, over all its pages. */
+  importRowsMax: 1_000_000,
+  /** One row as text, its base64 in it: larger files come by themselves first. */
+  importRowBytesMax: 2 * 1024 * 1024,
+  /** Rows that are read before they are written: one statement, and no more than this in memory. */
+  importRowsBatch: 500,
+  /** Faults of rows that are told at once. */
+  importErrorsTold: 100,
+  /** Imports of a tenant that are not over. */
+  importsOpenMax: 1_000,
+  /** An import that was never applied is forgotten after this time, and with it what was staged for its rows. */
+  importIdleMsMax: 7 * 24 * 60 * 60 * 1000,
+  /** The longest that rows wait for their product: thirty days. */
+  importParkMsMax: 30 * 24 * 60 * 60 * 1000,
+  /** Rows of one import that are under way in the pipeline: enough to keep workers busy, few enough to stop soon. */
+  importInFlightMax: 200,
+  /** Products that one turn of a worker begins, and how long an import is its own. */
+  importBatchProducts: 50,
+  importLeaseMs: 30_000,
+  /** Workers look after imports this often. */
+  importIdleMs: 250,
+  /** Digests in one question. */
+  digestsMax: 1_000,
+

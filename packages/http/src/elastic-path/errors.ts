@@ -105,6 +105,7 @@ function idsOf({ details }: SluiceError): readonly string[] {
 export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   request_invalid: bad,
   json_invalid: bad,
+  csv_invalid: bad,
   xml_invalid: bad,
   multipart_invalid: bad,
   base64_invalid: bad,
@@ -147,6 +148,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   hierarchy_unknown: unknown,
   node_unknown: unknown,
   ingest_unknown: unknown,
+  import_unknown: unknown,
   method_not_allowed: inOurWords(405, 'Method Not Allowed'),
   range_unsatisfiable: inOurWords(416, 'Range Not Satisfiable'),
 
@@ -164,6 +166,13 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   image_unknown: CONFLICT,
   idempotency_key_in_flight: conflicted,
   ingest_not_replayable: conflicted,
+  import_busy: conflicted,
+  import_rows_exceeded: tooLarge,
+  imports_exceeded: invalid,
+  plan_outdated: CONFLICT,
+  row_invalid: invalid,
+  row_conflicted: invalid,
+  park_expired: invalid,
   version_required: inOurWords(428, 'Precondition Required'),
 
   sku_taken: { status: 422, title: 'Failed Validation', detail: 'data.attributes.sku: Must be unique amongst products.' },

@@ -7,7 +7,7 @@ const time = Type.String({ format: 'date-time' })
 const uuid = Type.String({ format: 'uuid' })
 const link = Type.String({ format: 'uri-reference' })
 
-const Problem = Type.Object(
+export const Problem = Type.Object(
   {
     type: Type.String(),
     title: Type.String(),
