@@ -1,6 +1,8 @@
 /** What the tests of Elastic Path's API have in common: tokens with their ids, files to speak of, products of any owner. */
+import { randomUUID } from 'node:crypto'
 import postgres from 'postgres'
 import { expect } from 'vitest'
+import { hashToken } from '@sluice/core'
 import { drawSample } from '@sluice/images/samples'
 import { type Answer, answerOf, formOf, type Json } from '../api.ts'
 import type { Stack } from '../stack.ts'
@@ -50,6 +52,18 @@ export function openShop(stack: Stack): Shop {
     mainOf: async (product) => (await relation(product, 'main_image'))['data']?.id ?? null,
     filesOf: async (product) => (await relation(product, 'files'))['data'].map(({ id }: Json) => id),
   }
+}
+
+/** A token of that role, by its secret: no API makes one. */
+export async function addToken(stack: Stack, role: string): Promise<string> {
+  const secret = randomUUID()
+  const token = { id: randomUUID(), name: role, role, sha256: hashToken(secret), prefix: 'x' }
+  await query(
+    stack,
+    (sql) =>
+      sql`insert into tokens ${sql({ ...token, tenant_id: sql`(select id from tenants where name = 'default')` } as never)}`,
+  )
+  return secret
 }
 
 /** For what no API tells or does. */
