@@ -1,8 +1,9 @@
 /** Akeneo's media files on the wire: a test for each row of docs/dialects/akeneo.md. */
 import { createHash } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Answer, answerOf, type Json } from '../api.ts'
 import { openStack, type Stack } from '../stack.ts'
@@ -584,5 +585,50 @@ describe('addresses and methods', () => {
       expect(said(answer)).toEqual(refusal(404, `No route found for 'GET ${path}'`))
       expect(answer.headers.get('content-type')).toContain('application/json')
     }
+  })
+})
+
+const STRINGS = resolve(import.meta.dirname, '../../../../shared/corpora/strings/blns.json')
+
+describe.skipIf(!existsSync(STRINGS))('naughty strings (skipped without ../shared/corpora)', () => {
+  const strings = existsSync(STRINGS) ? (JSON.parse(readFileSync(STRINGS, 'utf8')) as string[]) : []
+
+  async function inTurns(use: (text: string) => Promise<void>): Promise<void> {
+    expect(strings.length).toBeGreaterThan(400)
+    for (let from = 0; from < strings.length; from += 16) await Promise.all(strings.slice(from, from + 16).map(use))
+  }
+
+  test('as identifiers and attributes of nobody come back as they were', async () => {
+    const product = await pim.newProduct()
+    await inTurns(async (text) => {
+      expect(said(await pim.post(valueOf({ sku: text }, 'anything')))).toEqual(refusal(422, `Product "${text}" does not exist.`))
+      expect(said(await pim.post(valueOf(product, text), fileOf(png)))).toEqual(
+        refusal(422, `The ${text} attribute does not exist in your PIM.`),
+      )
+    })
+  })
+
+  test('as names of files are made safe, and lead to the file', async () => {
+    const product = await pim.newProduct()
+    const refused: string[] = []
+    await inTurns(async (text) => {
+      const answer = await pim.post(valueOf(product, 'anything'), fileOf(png, text))
+      if (answer.status === 422) {
+        refused.push(text)
+        return
+      }
+      const path = `${MEDIA_FILES}/${codeIn(answer.headers)}`
+      const { status, body } = await pim.get(path)
+      expect([text, answer.status, status, body['original_filename']]).toEqual([
+        text,
+        201,
+        200,
+        expect.stringMatching(/^[^\p{Cc}/\\]+$/u),
+      ])
+      const download = await stack.api.send('GET', `${path}/download`)
+      expect([text, download.status, (await download.arrayBuffer()).byteLength]).toEqual([text, 200, png.length])
+    })
+    // Of a path without a name nothing is left, and a part without a name is no file.
+    expect(refused.filter((text) => !/[/\\]$|^\.?$/.test(text))).toEqual([])
   })
 })
