@@ -12,10 +12,11 @@ export async function sweepStaging({ database, objects, limits, observer, now }:
   return unneeded.length
 }
 
-/** Removes what was kept for a time that is over: idempotency keys, issued keys, nonces. Returns the most that it removed of one kind. */
+/** Removes what was kept for a time that is over: idempotency keys, issued keys, nonces, events. Returns the most that it removed of one kind. */
 export async function forgetOld({ database, limits }: World): Promise<number> {
   const keys = await database.idempotency.forget(limits.idempotencyMsMax, limits.sweepBatchMax)
   const issued = await database.tokens.forgetExpired(limits.sweepBatchMax)
+  const events = await database.hooks.forget(limits.hookEventsKeptMs, limits.sweepBatchMax)
   await database.nonces.forget()
-  return Math.max(keys, issued)
+  return Math.max(keys, issued, events)
 }

@@ -1,4 +1,4 @@
-import { forgetOld, type Limits, openLoop, processIngest, reconcile, relayOutbox, sweepStaging } from '@sluice/core'
+import { forgetOld, type Limits, openLoop, processInbox, processIngest, reconcile, relayOutbox, sweepStaging } from '@sluice/core'
 import type { IngestQueue } from '@sluice/queue'
 import { type Parts, workerWorld } from './world.ts'
 
@@ -47,6 +47,14 @@ export async function openWorker(parts: Parts, queue: IngestQueue): Promise<Asyn
       turn: async () => (await forgetOld(world)) === limits.sweepBatchMax,
       idleMs: limits.upkeepEveryMs,
       onError: failed('forget'),
+    }),
+  )
+  stack.use(
+    openLoop({
+      turn: async () => (await processInbox(world)) === limits.inboxBatchMax,
+      idleMs: limits.inboxIdleMs,
+      wakeOn: (wake) => database.signals.onInbox(wake),
+      onError: failed('inbox'),
     }),
   )
   const consumer = queue.consume((job, signal) => processIngest(world, job, signal), config.worker)

@@ -6,6 +6,9 @@ import { acceptJsonOnly } from '../bodies/json-only.ts'
 import type { DialectContext } from '../dialect.ts'
 import { catalogueRoutes } from './catalogue.ts'
 import { fileRoutes } from './files.ts'
+import { hookEventRoutes } from './hook-events.ts'
+import { hookSourceRoutes } from './hook-sources.ts'
+import { hookRoutes } from './hooks.ts'
 import { imageChangeRoutes } from './image-changes.ts'
 import { imageRoutes } from './images.ts'
 import { ingestRoutes } from './ingests.ts'
@@ -25,6 +28,7 @@ export async function nativeApi(app: FastifyInstance, options: NativeOptions): P
       v1.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, async () => app.swagger())
       for (const routes of [productRoutes, imageRoutes, imageChangeRoutes, fileRoutes, ingestRoutes, catalogueRoutes])
         await v1.register(routes, options)
+      for (const routes of [hookRoutes, hookSourceRoutes, hookEventRoutes]) await v1.register(routes, options)
     },
     { prefix: '/v1' },
   )

@@ -23,6 +23,7 @@ export const openApi: FastifyDynamicSwaggerOptions = {
       { name: 'Images', description: 'The images of a product, in their order.' },
       { name: 'Files', description: 'Verified bytes under a public identity.' },
       { name: 'Ingests', description: 'What becomes of an upload, step by step.' },
+      { name: 'Webhooks in', description: 'Events of other systems that bring images.' },
     ],
   },
 }
