@@ -186,7 +186,7 @@ function productFilter(text: string): ProductRef {
 }
 
 /** RFC 3339 has leap seconds, which `Date` does not know, and offsets that lead out of the years that PostgreSQL and ISO 8601 share. */
-function instant(field: string, text: string): Date {
+export function instant(field: string, text: string): Date {
   const date = new Date(text)
   const year = date.getUTCFullYear()
   if (year >= 1 && year <= 9999) return date
@@ -198,7 +198,7 @@ function fieldInvalid(field: string, message: string, cause?: unknown): SluiceEr
 }
 
 /** The same query, from where this page ended. */
-function nextPage(url: string, lastId: string): string {
+export function nextPage(url: string, lastId: string): string {
   const [path = '', query = ''] = url.split('?', 2)
   const parameters = new URLSearchParams(query)
   parameters.set('before', lastId)
