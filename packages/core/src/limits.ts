@@ -51,6 +51,8 @@ export const DEFAULT_LIMITS = {
   answerMsMax: 30_000,
   /** How long an ingest belongs to a request that does not renew it: after that, an equal request gets its answer. */
   answerLeaseMs: 10_000,
+  /** An equal request that comes later than this after the first asks for something new. */
+  answerClaimMsMax: 60 * 60 * 1000,
   /** Access tokens that are issued for a client's credentials, and the refresh tokens beside them. */
   accessTokenMsMax: 60 * 60 * 1000,
   refreshTokenMsMax: 14 * 24 * 60 * 60 * 1000,
@@ -81,6 +83,13 @@ export const DEFAULT_LIMITS = {
   /** The wait when a store, queue or database is out of reach: short, so that work goes on soon after it is back. */
   outageWaitMs: 3_000,
 
+  /**
+   * Jobs that wait in the queue, in each lane: the rest waits in the outbox, where turns are taken between tenants. What is in the
+   * queue already goes before a tenant that comes later, so this is kept small; workers ask for more whenever a job ends.
+   */
+  queueDepthMax: 32,
+  /** Jobs that come back to the queue later: during an outage, all that ran. */
+  queueDelayedMax: 1_000,
   /** Outbox rows taken by one turn of the relay. */
   relayBatchMax: 200,
   /** A relay that took rows and died gives them up after this time. */
@@ -92,6 +101,18 @@ export const DEFAULT_LIMITS = {
   reconcileBatchMax: 500,
   /** Staged bytes that belong to no waiting ingest are removed after this time. */
   stagedMsMax: 24 * 60 * 60 * 1000,
+  /** Bytes of a failed ingest are kept for a replay so long: the weekend that an operator was away. */
+  failedBytesMsMax: 7 * 24 * 60 * 60 * 1000,
+  /** An image waits at most this long for its product. */
+  parkMsMax: 7 * 24 * 60 * 60 * 1000,
+  /** Uploads are turned away while so many ingests are received or running: hours of work for a small installation. */
+  ingestsWaitingMax: 200_000,
+  /** Uploads are turned away while so many bytes are staged for ingests; below what the disk holds, so that others can write. */
+  stagedBytesMax: 100 * 1024 * 1024 * 1024,
+  /** How old the measure of both may be. */
+  loadMsMax: 1_000,
+  /** When a client that was turned away may come again. */
+  busyWaitMs: 5_000,
   sweepBatchMax: 1_000,
   /** How often the reconciler and the sweeper look. */
   upkeepEveryMs: 30_000,
@@ -122,19 +143,6 @@ export const DEFAULT_LIMITS = {
   /** Events that one request receives again. */
   redriveMax: 10_000,
 
-  /** After SIGTERM: what runs may finish within this time. */
-  shutdownMsMax: 25_000,
-} as const satisfies Record<string, number>
-
-export type Limits = { readonly [name in keyof typeof DEFAULT_LIMITS]: number }
-
-/** "50 MiB", "1.5 GiB": sizes in messages. */
-export function humanBytes(bytes: number): string {
-  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
-  const power = bytes < 1024 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1)
-  const size = bytes / 1024 ** power
-  return `${Number.isInteger(size) ? size : size.toFixed(1)} ${units[power]}`
-}
   /** Rows of one import, over all its pages. */
   importRowsMax: 1_000_000,
   /** One row as text, its base64 in it: larger files come by themselves first. */
@@ -159,3 +167,16 @@ export function humanBytes(bytes: number): string {
   /** Digests in one question. */
   digestsMax: 1_000,
 
+  /** After SIGTERM: what runs may finish within this time. */
+  shutdownMsMax: 25_000,
+} as const satisfies Record<string, number>
+
+export type Limits = { readonly [name in keyof typeof DEFAULT_LIMITS]: number }
+
+/** "50 MiB", "1.5 GiB": sizes in messages. */
+export function humanBytes(bytes: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
+  const power = bytes < 1024 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1)
+  const size = bytes / 1024 ** power
+  return `${Number.isInteger(size) ? size : size.toFixed(1)} ${units[power]}`
+}

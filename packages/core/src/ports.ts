@@ -17,9 +17,11 @@ import type {
   TenantId,
   TokenId,
 } from './ids.ts'
-import type { Ingest, IngestState, Placement, Source, TimelineEntry } from './ingest.ts'
+import type { FetchSlots } from './fetch-slots.ts'
+import type { Ingest, IngestState, Lane, Parking, Placement, Source, StagedSource, TimelineEntry } from './ingest.ts'
 import type { Limits } from './limits.ts'
 import type { ImageList, ImageRef, Product, ProductImage, ProductRef } from './product-image.ts'
+import type { UrlSources, Validators } from './url-source.ts'
 
 export interface World {
   readonly database: Database
@@ -27,6 +29,8 @@ export interface World {
   readonly queue: JobQueue
   readonly decoder: Decoder
   readonly fetcher: Fetcher
+  /** How many fetches of this process run at a time. */
+  readonly fetchSlots: FetchSlots
   readonly observer: Observer
   readonly policy: Policy
   readonly limits: Limits
@@ -66,6 +70,7 @@ export interface Database {
   readonly outbox: Outbox
   readonly idempotency: IdempotencyKeys
   readonly nonces: Nonces
+  readonly urlSources: UrlSources
   readonly hooks: Hooks
   readonly signals: Signals
   /** Resolves when a query was answered; throws `service_unavailable`. */
@@ -320,6 +325,10 @@ export interface NewIngest {
   readonly tokenId: TokenId
   readonly source: Source
   readonly target: Ingest['target']
+  /** `interactive` when not given. */
+  readonly lane?: Lane
+  /** Instead of a target: the image goes to the product with this SKU, and waits so long for it if it is not there. */
+  readonly park?: Omit<Parking, 'until'> & { readonly waitMs: number }
   /**
    * Binds a key that `reserve` gave to this ingest; throws `idempotency_key_in_flight` if it was lost meanwhile. A lease that
    * has ended is lost only when another owner took it over.
@@ -354,15 +363,17 @@ export interface IngestFilter {
   readonly text?: string
 }
 
-/** The lines `accept`, `start`, `finish`, `requeue` and `replay` of the timeline are written here, those of a run by the run. */
+/** The lines `accept`, `park`, `unpark`, `start`, `finish`, `requeue` and `replay` of the timeline are written here, those of a run by the run. */
 export interface Ingests {
   /**
    * One transaction: the ingest, its outbox row, the claim on the idempotency key. Afterwards nothing can lose it. It begins
    * at attempt 0 and epoch 0. The same id again returns the ingest as it is; whether the product exists is the commit's to ask.
+   * With `park` it is received too if there is such a product, and else `parked`, outside the outbox: `Products.create` of that SKU
+   * finds it there, however the two meet.
    */
   accept(ingest: NewIngest): Promise<Ingest>
   /**
-   * Marks it running and counts an attempt, also when it is running: its worker may have died. Null when it is terminal or
+   * Marks it running and counts an attempt, also when it is running: its worker may have died. Null when it is terminal, parked or
    * unknown, or when `epoch` is not its own.
    */
   start(id: IngestId, epoch: number): Promise<Ingest | null>
@@ -384,6 +395,10 @@ export interface Ingests {
     id: IngestId,
     options: { forgiveAttempt: boolean; problem: Problem | null; timeline: readonly TimelineEntry[] },
   ): Promise<boolean>
+  /** As if it had not been started: the attempt and the line of its start are taken back. False when it was not running. */
+  putBack(id: IngestId): Promise<boolean>
+  /** Remembers what was fetched for it. Of an ingest that is not running, or has no URL, nothing is remembered. */
+  noteFetched(id: IngestId, fetched: StagedSource): Promise<void>
   /** A failed one is received again, with attempts at 0 and a new epoch, and queued. Throws `ingest_unknown`, `ingest_not_replayable`. */
   replay(tenantId: TenantId, id: IngestId): Promise<Ingest>
   find(tenantId: TenantId, id: IngestId): Promise<Ingest | null>
@@ -393,32 +408,54 @@ export interface Ingests {
   list(tenantId: TenantId, filter: IngestFilter, page: { before: IngestId | null; limit: number }): Promise<readonly Ingest[]>
   /**
    * An ingest that an equal request has made, whose answer nobody is waiting for any more and nobody got; from now on this caller
-   * holds it. So the repeat of a request that was cut off finds its image, and two that were both answered are two.
+   * holds it; one that was accepted longer ago than `ageMsMax` is left alone. So the repeat of a request that was cut off finds its image, and two that were both answered are two.
    */
-  claimUnanswered(tenantId: TenantId, fingerprint: string, leaseMs: number): Promise<Ingest | null>
+  claimUnanswered(tenantId: TenantId, fingerprint: string, leaseMs: number, ageMsMax: number): Promise<Ingest | null>
   /** Somebody still waits for the answer; with 0, nobody any more. */
   holdAnswer(id: IngestId, leaseMs: number): Promise<void>
   /** The answer was delivered, so that nobody may claim it. */
   markAnswered(id: IngestId): Promise<void>
   /**
-   * Received or running, untouched for `idleMs` by the database's clock, not in the outbox: a new epoch and a new outbox row.
-   * Those first that have waited longest.
+   * Received or running, untouched for `idleMs` by the database's clock, not in the outbox: a new outbox row in the place in line
+   * that it had, under the same epoch, since its job may still be there: two of them would run it twice. Those first that have
+   * waited longest.
    */
   requeueIdle(idleMs: number, limit: number): Promise<readonly IngestId[]>
-  /** Of these staging keys, those that an ingest still needs: one that is not over, or a failed one that may be replayed. */
-  stagedInUse(keys: readonly string[]): Promise<ReadonlySet<string>>
-  /** How many there are per state, over all tenants, and the age since acceptance of the oldest that is not over; 0 when there is none. */
+  /** Parked ones whose product is there go on; those whose time is over are rejected as `product_unknown`. At most `limit` of each. */
+  settleParked(limit: number): Promise<{ readonly unparked: readonly IngestId[]; readonly expired: readonly IngestId[] }>
+  /** Of these staging keys, those that an ingest still needs: one that is not over, or that has failed less than `failedMs` ago. */
+  stagedInUse(keys: readonly string[], failedMs: number): Promise<ReadonlySet<string>>
+  /**
+   * How many there are per state, over all tenants, and the age since acceptance of the oldest that is received or running; 0 when
+   * there is none.
+   */
   census(): Promise<{ states: Readonly<Record<IngestState, number>>; oldestOpenMs: number; outbox: number }>
+  /** Adds what has long been over to the sums that the census begins with. */
+  tally(): Promise<void>
+  /** What waits, over all tenants: received or running ingests, and the bytes that are staged for all that may still need them. */
+  load(failedMs: number): Promise<Load>
+}
+
+export interface Load {
+  readonly waiting: number
+  readonly stagedBytes: number
 }
 
 export interface OutboxEntry {
   readonly id: string
   readonly job: IngestJob
+  readonly lane: Lane
+  /** See `JobQueue.add`. */
+  readonly again: boolean
 }
 
 export interface Outbox {
-  /** Oldest first. Nobody else gets them until the lease ends or they are removed. */
-  claim(limit: number, leaseMs: number): Promise<readonly OutboxEntry[]>
+  /**
+   * At most so many of each lane, the interactive ones first. Within a lane tenants take turns, one row for each unit of their
+   * weight, whoever claims and however few rows at a time; a tenant that had nothing to ask for has no turns saved up. Within a
+   * tenant those first that have waited longest. Nobody else gets them until the lease ends or they are removed.
+   */
+  claim(room: Readonly<Record<Lane, number>>, leaseMs: number): Promise<readonly OutboxEntry[]>
   /** Removing what is not there is fine. */
   remove(ids: readonly string[]): Promise<void>
 }
@@ -468,8 +505,18 @@ export interface IngestJob {
 }
 
 export interface JobQueue {
-  /** At least once; a job that is there already is not added again. Fails fast with `service_unavailable`. */
-  add(jobs: readonly IngestJob[]): Promise<void>
+  /**
+   * At least once; a job that is there already is not added again, and keeps its place. Fails fast with `service_unavailable`.
+   * Interactive jobs, which they are by default, run before all others that wait. An ended job counts as there for a while, but with
+   * `again` it does not.
+   */
+  add(jobs: readonly IngestJob[], options?: { readonly lane?: Lane; readonly again?: boolean }): Promise<void>
+  /** How many jobs wait in each lane, and how many come back later. Cheap, and true: it is counted, not kept. */
+  waiting(): Promise<QueueWaiting>
+}
+
+export interface QueueWaiting extends Readonly<Record<Lane, number>> {
+  readonly delayed: number
 }
 
 /** `again`: the job is due after `waitMs`, and that is no failure of the job. */
@@ -546,14 +593,23 @@ export interface Fetched {
   readonly contentType: string | null
   /** From Content-Disposition, or else the last segment of the path; not yet made safe. */
   readonly fileName: string | null
-  /** Throws `file_too_large`, or `url_unreachable` when it breaks off. */
+  /** For the next time. */
+  readonly validators: Validators
+  /** Throws `file_too_large`, or `source_unavailable` when it breaks off. */
   readonly bytes: AsyncIterable<Uint8Array>
 }
 
 /** The only way to an address that a stranger gave: public addresses only, checked again at each redirect, bounded in time and size. */
 export interface Fetcher {
-  /** Throws `url_invalid`, `url_forbidden`, `url_unreachable`. */
+  /** The address as it would be asked for. Throws `url_invalid` or `url_forbidden` where that can be seen without asking anybody. */
+  check(url: string): string
+  /**
+   * Throws `url_invalid`, `url_forbidden` and `url_unreachable` where the address is at fault, and `source_unavailable` where waiting
+   * may help; `retryAfterMs` in its details is what the server asks for.
+   */
   fetch(url: string, signal: AbortSignal): Promise<Fetched>
+  /** The same; null when there is still what the validators were got with. */
+  fetchChanged(url: string, known: Validators, signal: AbortSignal): Promise<Fetched | null>
 }
 
 // ── Observer ────────────────────────────────────────────────────────────────────────────────────────────────────────

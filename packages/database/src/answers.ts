@@ -7,7 +7,7 @@ import type { Runner } from './transaction.ts'
 
 export function openAnswers({ query }: Runner): Pick<Ingests, 'claimUnanswered' | 'holdAnswer' | 'markAnswered'> {
   return {
-    async claimUnanswered(tenantId, fingerprint, leaseMs) {
+    async claimUnanswered(tenantId, fingerprint, leaseMs, ageMsMax) {
       if (!isText(fingerprint)) return null
       // No `skip locked`: a worker that ends the ingest just then holds its row, and skipping it would make the image twice.
       const [row] = await query((db) =>
@@ -15,6 +15,7 @@ export function openAnswers({ query }: Runner): Pick<Ingests, 'claimUnanswered' 
           with free as materialized (
             select id from ingests
             where tenant_id = ${tenantId} and answer_fingerprint = ${fingerprint} and answer_held_until <= clock_timestamp()
+              and created_at > clock_timestamp() - ${ageMsMax}::float8 * interval '1 ms'
             order by id limit 1 for update
           ) update ingests set answer_held_until = ${heldFor(leaseMs)} from free where ingests.id = free.id returning ingests.*`),
       )

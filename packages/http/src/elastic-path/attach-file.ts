@@ -2,25 +2,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type FileId, type ImageId, type Placement, type Product, SluiceError } from '@sluice/core'
 import type { DialectContext } from '../dialect.ts'
 import { bringImage, type Brought } from '../finished-ingest.ts'
-import { filesMissing, refOf } from './product-of.ts'
+import { filesMissing } from './product-of.ts'
 
 /** Hangs a file on a product, at the end of its images, the way that every image goes. */
 export async function attachFile(
-  context: DialectContext,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  attachment: Attachment,
-): Promise<Brought> {
-  const { database } = context.world
-  const { tenantId, id } = attachment.product
-  const brought = await bring(context, request, reply, attachment)
-  if (brought.kind === 'accepted' || brought.imageId === null) return brought
-  if (await database.images.find(tenantId, refOf(id), brought.imageId)) return brought
-  // This is what an equal request once brought whose answer was lost, and it has been taken off since: here it is asked for anew.
-  return bring(context, request, reply, attachment)
-}
-
-async function bring(
   context: DialectContext,
   request: FastifyRequest,
   reply: FastifyReply,

@@ -8,9 +8,9 @@ export function memoryAnswers({
 }: Tables): Pick<Ingests, 'claimUnanswered' | 'holdAnswer' | 'markAnswered'> {
   const nowMs = () => now().getTime()
   return {
-    async claimUnanswered(tenantId, fingerprint, leaseMs) {
+    async claimUnanswered(tenantId, fingerprint, leaseMs, ageMsMax) {
       const claimed = [...ingests.values()]
-        .filter((ingest) => ingest.tenantId === tenantId)
+        .filter((ingest) => ingest.tenantId === tenantId && ingest.createdAt.getTime() > nowMs() - ageMsMax)
         .find(({ id }) => answers.get(id)?.fingerprint === fingerprint && (answers.get(id)?.heldUntilMs ?? 0) <= nowMs())
       if (!claimed) return null
       answers.set(claimed.id, { fingerprint, heldUntilMs: nowMs() + leaseMs })

@@ -8,7 +8,8 @@ import { eventually, LONG_MS, range, SHORT_MS, type Subject } from './catalogue.
 export function answerTests({ catalogue }: Subject): void {
   const ingests = () => catalogue().database.ingests
   const accept = (fingerprint: string, leaseMs: number) => catalogue().accept({ answer: { fingerprint, leaseMs } })
-  const claim = (fingerprint: string, leaseMs = LONG_MS) => ingests().claimUnanswered(catalogue().home, fingerprint, leaseMs)
+  const claim = (fingerprint: string, leaseMs = LONG_MS, ageMsMax = LONG_MS) =>
+    ingests().claimUnanswered(catalogue().home, fingerprint, leaseMs, ageMsMax)
   const idOf = (ingest: Ingest | null) => ingest?.id ?? null
 
   test('is claimed by nobody while the request waits for it', async () => {
@@ -57,12 +58,19 @@ export function answerTests({ catalogue }: Subject): void {
     expect(await claim(fingerprint)).toBeNull()
   })
 
+  test("is nobody's when it was accepted too long ago", async () => {
+    const fingerprint = newId()
+    const { id } = await accept(fingerprint, 0)
+    expect(await claim(fingerprint, LONG_MS, 0)).toBeNull()
+    expect(idOf(await claim(fingerprint))).toBe(id)
+  })
+
   test('is that of an equal request only, of the same tenant', async () => {
     const fingerprint = newId()
     const { id } = await accept(fingerprint, 0)
     await catalogue().accept()
     expect(await claim(newId())).toBeNull()
-    expect(await ingests().claimUnanswered(catalogue().stranger, fingerprint, LONG_MS)).toBeNull()
+    expect(await ingests().claimUnanswered(catalogue().stranger, fingerprint, LONG_MS, LONG_MS)).toBeNull()
     expect(idOf(await claim(fingerprint))).toBe(id)
   })
 
