@@ -12,7 +12,7 @@ import type { Caller, NewIngest, World } from './ports.ts'
 const HEAD_BYTES = 4100
 
 /** The part of the world that an intake touches: it never calls the queue, the outbox does. */
-export type IntakeWorld = Omit<World, 'queue' | 'random'> & {
+export type IntakeWorld = Omit<World, 'queue' | 'random' | 'fetchSlots'> & {
   /** What links and OAuth 1.0a secrets are derived from. Never logged. */
   readonly secretKey: string
 }
@@ -72,10 +72,28 @@ function declared({ limits }: StagingWorld, { contentType, fileName, typeMustMat
   return { declaredType: essenceOf(contentType), typeMustMatch, fileName: safeFileName(fileName, limits), reusesFile }
 }
 
+/** Where an image comes from, as the intake has it: bytes that were staged, a file that is stored, or an address. */
+export type Origin = StagedUpload | FileId | Extract<Source, { kind: 'url' }>
+
+/** The address of a file, which the worker fetches. Throws `url_invalid`, `url_forbidden`. */
+export function urlOrigin({ fetcher, limits }: Pick<World, 'fetcher' | 'limits'>, url: string, fileName: string | null): Origin {
+  return { kind: 'url', url: fetcher.check(url), fileName: safeFileName(fileName, limits) }
+}
+
+export function sourceOf(from: Origin): Source {
+  if (typeof from === 'string') return { kind: 'file', fileId: from }
+  return 'kind' in from ? from : from.source
+}
+
+/** Takes back what nobody was promised. */
+export async function discardOrigin(from: Origin): Promise<void> {
+  if (typeof from !== 'string' && !('kind' in from)) await from.discard()
+}
+
 /** What an ingest is made of, apart from who asks. */
 export interface IngestRequest {
   readonly id: IngestId
-  readonly from: StagedUpload | FileId
+  readonly from: Origin
   readonly target: Ingest['target']
   readonly idempotency: NewIngest['idempotency']
   readonly answer: NewIngest['answer']
@@ -91,14 +109,14 @@ export async function acceptIngest(
   request: IngestRequest,
 ): Promise<Ingest> {
   const { from, ...rest } = request
-  const source: Source = typeof from === 'string' ? { kind: 'file', fileId: from } : from.source
+  const source = sourceOf(from)
   try {
     const ingest = await world.database.ingests.accept({ ...rest, source, tenantId: caller.tenantId, tokenId: caller.tokenId })
     world.observer.observe({ kind: 'ingest.accepted', ingestId: ingest.id, bytes: source.kind === 'staged' ? source.bytes : 0 })
     return ingest
   } catch (error) {
     if (isRefusal(error)) {
-      if (typeof from !== 'string') await from.discard()
+      await discardOrigin(from)
       throw error
     }
     const recorded = await world.database.ingests.find(caller.tenantId, request.id).catch(() => null)

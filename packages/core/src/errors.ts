@@ -87,9 +87,11 @@ export const ERRORS = {
   park_expired: { status: 422, title: 'The product did not appear in time' },
   ingest_not_replayable: { status: 409, title: 'The ingest cannot be replayed' },
   // Ours, or the network's
+  source_unavailable: { status: 502, title: 'The server of the file cannot be reached at the moment' },
   bytes_damaged: { status: 500, title: 'Stored bytes differ from those that were received' },
   attempts_exhausted: { status: 500, title: 'The ingest was given up after repeated failures' },
   storage_full: { status: 507, title: 'There is no room to store the file' },
+  service_busy: { status: 503, title: 'Too much is waiting to be done; try again later' },
   service_unavailable: { status: 503, title: 'A service that is needed is not available' },
   internal_error: { status: 500, title: 'Something went wrong on our side' },
 } as const satisfies Record<string, { status: number; title: string }>

@@ -17,6 +17,18 @@ export function isTerminal(state: IngestState): boolean {
   return (TERMINAL_STATES as readonly IngestState[]).includes(state)
 }
 
+/** Where an ingest stands in line: what somebody waits for goes before what is imported in volume. */
+export const LANES = ['interactive', 'import'] as const
+
+export type Lane = (typeof LANES)[number]
+
+/** What an ingest asks for whose product is not there yet. */
+export interface Parking {
+  readonly sku: string
+  readonly until: Date
+  readonly placement: Placement
+}
+
 /** Where the bytes of an ingest come from. */
 export type Source =
   | {
@@ -33,6 +45,10 @@ export type Source =
       readonly reusesFile: boolean
     }
   | { readonly kind: 'file'; readonly fileId: FileId }
+  /** To be fetched by the worker. The name is the one that was given; null, and the server's is taken. */
+  | { readonly kind: 'url'; readonly url: string; readonly fileName: string | null }
+
+export type StagedSource = Extract<Source, { kind: 'staged' }>
 
 /** What the image is to be on its product. */
 export interface Placement {
@@ -74,8 +90,13 @@ export interface Ingest {
   readonly tenantId: TenantId
   readonly state: IngestState
   readonly source: Source
-  /** Null: the file is kept without a product. */
+  /** What was fetched from the address that is its source, so that a later run need not fetch it again. */
+  readonly fetched: StagedSource | null
+  readonly lane: Lane
+  /** Null: the file is kept without a product, or the product is not there yet. */
   readonly target: Target | null
+  /** Until the product is there. It stays when the wait was in vain. */
+  readonly parking: Parking | null
   /** Starts so far that were not undone by an outage or a shutdown. */
   readonly attempts: number
   /** How often it was queued anew; a job of an earlier epoch is stale. */
@@ -90,7 +111,7 @@ export interface Ingest {
 /** One line of an ingest's timeline. */
 export interface TimelineEntry {
   readonly at: Date
-  /** A step of the pipeline, or `accept`, `start`, `finish`, `requeue`, `replay`. */
+  /** A step of the pipeline, or `accept`, `park`, `unpark`, `start`, `finish`, `requeue`, `replay`. */
   readonly step: string
   readonly attempt: number
   readonly outcome: 'done' | 'skipped' | 'rejected' | 'failed' | 'retried'

@@ -74,7 +74,7 @@ const staged = async ({ objects, clock }: MemoryWorld) => objects.listStaged(new
 const outage = () => Promise.reject(new SluiceError('service_unavailable'))
 
 test('the order of work is read from one line', () => {
-  expect(PIPELINE.map((step) => step.name)).toEqual(['validate', 'store', 'extract', 'name', 'commit'])
+  expect(PIPELINE.map((step) => step.name)).toEqual(['fetch', 'validate', 'store', 'extract', 'name', 'commit'])
 })
 
 describe('an image that is good', () => {
@@ -87,6 +87,7 @@ describe('an image that is good', () => {
     expect(timeline.map(({ step, outcome }) => `${step} ${outcome}`)).toEqual([
       'accept done',
       'start done',
+      'fetch skipped',
       'validate done',
       'store done',
       'extract done',
@@ -278,8 +279,8 @@ describe('what was promised', () => {
     world.clock.advance(world.limits.reconcileAfterMs + 1)
     expect(await reconcile(world)).toBe(1)
     expect(await relayOutbox(world)).toBe(1)
-    expect(await work(ingest, 0)).toMatchObject({ note: expect.stringContaining('nothing to do') })
-    await work(ingest, 1)
+    expect(await world.queue.counts()).toMatchObject({ waiting: 1 })
+    await work(ingest, 0)
     expect((await find(ingest))?.state).toBe('committed')
   })
 

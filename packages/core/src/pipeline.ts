@@ -1,16 +1,17 @@
 import { isOutage, isRefusal, type Problem, SluiceError } from './errors.ts'
 import type { Facts, File } from './file.ts'
-import { type Ingest, isTerminal, type IngestState, type TimelineEntry } from './ingest.ts'
+import { type Ingest, isTerminal, type IngestState, type StagedSource, type TimelineEntry } from './ingest.ts'
 import type { IngestJob, Inspection, JobOutcome, LocalCopy, World } from './ports.ts'
-import { outageWaitMs, retryWaitMs } from './retry.ts'
+import { outageWaitMs, retryWaitMs, sourceWaitMs } from './retry.ts'
 import { commit } from './steps/commit.ts'
 import { extract } from './steps/extract.ts'
+import { fetch } from './steps/fetch.ts'
 import { name } from './steps/name.ts'
 import { store } from './steps/store.ts'
 import { validate } from './steps/validate.ts'
 
 /** The order of work. To see the pipeline, read this line; to change it, change this line. */
-export const PIPELINE = [validate, store, extract, name, commit] as const satisfies readonly Step[]
+export const PIPELINE = [fetch, validate, store, extract, name, commit] as const satisfies readonly Step[]
 
 /**
  * One verb of the pipeline; its function name is the step's name in timelines, logs and metrics. It answers what it found,
@@ -23,8 +24,21 @@ export type StepOutcome =
   | { readonly kind: 'done'; readonly found?: Partial<Findings>; readonly note?: string }
   | { readonly kind: 'skipped'; readonly found?: Partial<Findings>; readonly because: string }
 
+/** Thrown by a step whose turn has not come: the job is to come again, as if this run had never been. */
+export class NotYet extends Error {
+  override readonly name = 'NotYet'
+  readonly waitMs: number
+
+  constructor(waitMs: number, because: string) {
+    super(because)
+    this.waitMs = waitMs
+  }
+}
+
 /** What the steps of one run have found so far. */
 export interface Findings {
+  /** Where the bytes are that did not come with the request. */
+  readonly staged: StagedSource
   /** The staged bytes, within reach of the decoder. */
   readonly copy: LocalCopy
   readonly inspection: Inspection
@@ -46,7 +60,7 @@ export interface Work extends Partial<Findings> {
  * cannot be reached, the job comes again.
  */
 export async function processIngest(world: World, job: IngestJob, signal: AbortSignal): Promise<JobOutcome> {
-  const run: Run = { world, job, stopping: signal, timeline: [], copy: null }
+  const run: Run = { world, job, stopping: signal, timeline: [], copy: null, staged: null }
   try {
     const ingest = await world.database.ingests.start(job.ingestId, job.epoch)
     if (!ingest) return { kind: 'done', note: 'nothing to do: the ingest is over, or queued anew' }
@@ -63,9 +77,12 @@ interface Run {
   readonly stopping: AbortSignal
   readonly timeline: TimelineEntry[]
   copy: LocalCopy | null
+  /** What the ingest has in staging. */
+  staged: StagedSource | null
 }
 
 async function runToTheEnd(run: Run, ingest: Ingest): Promise<JobOutcome> {
+  run.staged = ingest.source.kind === 'staged' ? ingest.source : ingest.fetched
   if (ingest.attempts > run.world.limits.attemptsMax) return await giveUp(run, ingest, null)
   try {
     const state = await runSteps(run, ingest)
@@ -86,6 +103,7 @@ async function runSteps(run: Run, ingest: Ingest): Promise<IngestState> {
     const outcome = await noted(run, ingest, step.name, () => step(work, world, signal))
     Object.assign(work, outcome.found)
     run.copy = work.copy ?? null
+    run.staged = work.staged ?? run.staged
   }
   return work.state ?? ingest.state
 }
@@ -104,6 +122,7 @@ async function noted(run: Run, ingest: Ingest, step: string, act: () => Promise<
     note(outcome.kind, outcome.kind === 'done' ? (outcome.note ?? null) : outcome.because)
     return outcome
   } catch (error) {
+    if (error instanceof NotYet) throw error
     note(isRefusal(error) ? 'rejected' : 'retried', problemOf(error).detail)
     throw error
   }
@@ -112,14 +131,26 @@ async function noted(run: Run, ingest: Ingest, step: string, act: () => Promise<
 /** Decides what an error means for the ingest. Only the first case is an end by the image's own fault. */
 async function settle(run: Run, ingest: Ingest, error: unknown): Promise<JobOutcome> {
   const { world, timeline } = run
+  if (error instanceof NotYet) return putBack(run, ingest, error)
   if (isRefusal(error)) return end(run, ingest, 'rejected', problemOf(error))
   const interrupted = run.stopping.aborted
   if (!interrupted && !isOutage(error) && ingest.attempts >= world.limits.attemptsMax) return giveUp(run, ingest, error)
 
   const forgiveAttempt = interrupted || isOutage(error)
-  const waitMs = interrupted ? 0 : isOutage(error) ? outageWaitMs(world) : retryWaitMs(world, ingest.attempts)
+  const waitMs = interrupted ? 0 : waitMsAfter(error, ingest, world)
   await world.database.ingests.release(ingest.id, { forgiveAttempt, problem: problemOf(error), timeline })
   return postpone(run, waitMs, error)
+}
+
+function waitMsAfter(error: unknown, { attempts }: Ingest, world: World): number {
+  if (isOutage(error)) return outageWaitMs(world)
+  if (SluiceError.is(error, 'source_unavailable')) return sourceWaitMs(world, attempts, error.details['retryAfterMs'])
+  return retryWaitMs(world, attempts)
+}
+
+async function putBack({ world }: Run, { id }: Ingest, { waitMs, message }: NotYet): Promise<JobOutcome> {
+  await world.database.ingests.putBack(id)
+  return { kind: 'again', waitMs, note: message }
 }
 
 async function giveUp(run: Run, ingest: Ingest, error: unknown): Promise<JobOutcome> {
@@ -143,7 +174,7 @@ async function end(
   return isOurs ? finish(run, ingest, state, problem, cause) : { kind: 'done', note: 'nothing to do: another run has ended it' }
 }
 
-/** The ingest is over: its staged bytes are not needed any more, unless it may be replayed. */
+/** The ingest is over: its staged bytes are not needed any more, unless it may be replayed. What was fetched can be fetched again. */
 async function finish(
   run: Run,
   ingest: Ingest,
@@ -151,9 +182,10 @@ async function finish(
   problem: Problem | null,
   cause?: unknown,
 ): Promise<JobOutcome> {
-  const { world } = run
-  if (isTerminal(state) && state !== 'failed' && ingest.source.kind === 'staged') {
-    await world.objects.unstage(ingest.source.key).catch(() => undefined) // The sweeper removes what stays.
+  const { world, staged } = run
+  const mayBeReplayed = state === 'failed' && ingest.source.kind !== 'url'
+  if (isTerminal(state) && !mayBeReplayed && staged) {
+    await world.objects.unstage(staged.key).catch(() => undefined) // The sweeper removes what stays.
   }
   const totalMs = world.now().getTime() - ingest.createdAt.getTime()
   world.observer.observe({ kind: 'ingest.ended', ingestId: ingest.id, state, code: problem?.code ?? null, totalMs, cause })

@@ -10,3 +10,13 @@ export function retryWaitMs({ limits, random }: Pick<World, 'limits' | 'random'>
 export function outageWaitMs({ limits, random }: Pick<World, 'limits' | 'random'>): number {
   return Math.round(limits.outageWaitMs * (0.5 + random() / 2))
 }
+
+/**
+ * For a server that is not ours: what it asks for, or a backoff of longer steps, since it is never known to be back. Never longer
+ * than the reconciler waits before it queues an ingest again.
+ */
+export function sourceWaitMs({ limits, random }: Pick<World, 'limits' | 'random'>, attempt: number, asked: unknown): number {
+  const backoffMs = Math.min(limits.sourceRetryMsMin * 2 ** Math.min(attempt - 1, 30), limits.sourceRetryMsMax)
+  const askedMs = typeof asked === 'number' ? asked : 0
+  return Math.min(Math.max(Math.round(backoffMs * (0.5 + random() / 2)), askedMs), limits.sourceRetryMsMax)
+}

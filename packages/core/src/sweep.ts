@@ -5,7 +5,7 @@ export async function sweepStaging({ database, objects, limits, observer, now }:
   const before = new Date(now().getTime() - limits.stagedMsMax)
   const old = await objects.listStaged(before, limits.sweepBatchMax)
   if (old.length === 0) return 0
-  const needed = await database.ingests.stagedInUse(old)
+  const needed = await database.ingests.stagedInUse(old, limits.failedBytesMsMax)
   const unneeded = old.filter((key) => !needed.has(key))
   for (const key of unneeded) await objects.unstage(key)
   if (unneeded.length > 0) observer.observe({ kind: 'staging.swept', count: unneeded.length })
@@ -16,7 +16,9 @@ export async function sweepStaging({ database, objects, limits, observer, now }:
 export async function forgetOld({ database, limits }: World): Promise<number> {
   const keys = await database.idempotency.forget(limits.idempotencyMsMax, limits.sweepBatchMax)
   const issued = await database.tokens.forgetExpired(limits.sweepBatchMax)
+  const urls = await database.urlSources.forget(limits.urlSourcesKeptMs, limits.sweepBatchMax)
   const events = await database.hooks.forget(limits.hookEventsKeptMs, limits.sweepBatchMax)
   await database.nonces.forget()
-  return Math.max(keys, issued, events)
+  await database.ingests.tally()
+  return Math.max(keys, issued, urls, events)
 }

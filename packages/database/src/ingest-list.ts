@@ -49,6 +49,8 @@ function mentions(tenantId: TenantId, text: string): SQL | undefined {
   const part = `%${text.replace(/[\\%_]/g, '\\$&')}%`
   return or(
     ilike(ingests.fileName, part),
+    // What comes after it may open something, and is not shown.
+    sql`split_part(${ingests.sourceUrl}, '?', 1) ilike ${part}`,
     // `accept` sees to it that these texts can be taken out of the JSON again.
     sql`${ingests.target} #>> '{placement,label}' ilike ${part}`,
     sql`${ingests.target} #>> '{placement,name}' ilike ${part}`,

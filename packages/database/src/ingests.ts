@@ -1,5 +1,4 @@
 import {
-  INGEST_STATES,
   type Ingest,
   type IngestId,
   type Ingests,
@@ -14,7 +13,9 @@ import { and, asc, eq, getTableColumns, type SQL, sql } from './drizzle.ts'
 import { openAnswers } from './answers.ts'
 import { commitIngest } from './commit.ts'
 import type { Db } from './connection.ts'
+import { takeCensus, takeLoad, tally } from './ingest-census.ts'
 import { listIngests } from './ingest-list.ts'
+import { isThere, lockSku, settleParked } from './parking.ts'
 import { arrayLiteral, ingestOf, isText, rowOf, withoutNul } from './rows.ts'
 import { ingests, ingestTimeline, type WithoutProduct } from './schema.ts'
 import { INGEST_CHANNEL, OUTBOX_CHANNEL } from './signals.ts'
@@ -22,6 +23,7 @@ import { note } from './timeline.ts'
 import { prepared, type Runner } from './transaction.ts'
 
 const IS_OPEN = sql`state not in ('committed', 'rejected', 'failed')`
+const MAY_RUN = sql`state in ('received', 'running')`
 
 const byId = prepared((db) =>
   db
@@ -32,7 +34,7 @@ const byId = prepared((db) =>
 )
 
 export function openIngests(runner: Runner): Ingests {
-  const { query } = runner
+  const { query, transaction } = runner
 
   async function find(tenantId: TenantId, id: IngestId): Promise<Ingest | null> {
     if (!isUuid(id)) return null
@@ -41,11 +43,20 @@ export function openIngests(runner: Runner): Ingests {
   }
 
   /** Runs a statement that has changed one ingest or none, and has a CTE `changed` of it. */
-  async function change(parts: SQL, channel: string): Promise<Ingest | null> {
-    const [row] = await query((db) =>
-      db.execute(sql`with ${parts} select changed.*, pg_notify(${channel}, changed.id::text) from changed`),
-    )
+  async function changeOn(db: Db, parts: SQL, channel: string): Promise<Ingest | null> {
+    const [row] = await db.execute(sql`with ${parts} select changed.*, pg_notify(${channel}, changed.id::text) from changed`)
     return row ? ingestOf(rowOf(ingests, row)) : null
+  }
+  const change = (parts: SQL, channel: string) => query((db) => changeOn(db, parts, channel))
+
+  /** Whether its product is there is asked under the lock that the maker of the product takes, too. */
+  function record(ingest: NewIngest): Promise<Ingest | null> {
+    const { tenantId, park } = ingest
+    if (!park) return change(acceptance(ingest), OUTBOX_CHANNEL)
+    return transaction(async (db) => {
+      await lockSku(db, tenantId, park.sku)
+      return changeOn(db, acceptance(ingest), OUTBOX_CHANNEL)
+    })
   }
 
   return {
@@ -55,7 +66,7 @@ export function openIngests(runner: Runner): Ingests {
     list: (tenantId, filter, page) => listIngests(runner, tenantId, filter, page),
 
     async accept(ingest) {
-      const accepted = await change(acceptance(ingest), OUTBOX_CHANNEL)
+      const accepted = await record(ingest)
       // Nothing changed: it was accepted before and the answer was lost, or the key is not ours any more.
       const known = accepted ?? (await find(ingest.tenantId, ingest.id))
       if (known) return known
@@ -67,7 +78,7 @@ export function openIngests(runner: Runner): Ingests {
       return change(
         sql`changed as (
           update ingests set state = 'running', attempts = attempts + 1, updated_at = clock_timestamp()
-          where id = ${id} and epoch = ${epoch} and ${IS_OPEN} returning *
+          where id = ${id} and epoch = ${epoch} and ${MAY_RUN} returning *
         ), noted as (${note('changed', [], { step: 'start', outcome: 'done' })})`,
         INGEST_CHANNEL,
       )
@@ -97,6 +108,30 @@ export function openIngests(runner: Runner): Ingests {
       return released !== null
     },
 
+    async putBack(id) {
+      const putBack = await change(
+        sql`changed as (
+          update ingests set state = 'received', attempts = greatest(attempts - 1, 0), updated_at = clock_timestamp()
+          where id = ${id} and state = 'running' returning *
+        ), unsaid as (
+          delete from ingest_timeline where id = (
+            select max(line.id) from ingest_timeline as line join changed on changed.id = line.ingest_id where line.step = 'start'
+          )
+        )`,
+        INGEST_CHANNEL,
+      )
+      return putBack !== null
+    },
+
+    async noteFetched(id, { key, digest, bytes, declaredType, typeMustMatch, fileName }) {
+      await query((db) =>
+        db.execute(sql`
+          update ingests set staged_key = ${key}, digest = ${digest}, bytes = ${bytes}, declared_type = ${declaredType},
+            type_must_match = ${typeMustMatch}, file_name = coalesce(file_name, ${fileName}), updated_at = clock_timestamp()
+          where id = ${id} and source_kind = 'url' and state = 'running'`),
+      )
+    },
+
     async replay(tenantId, id) {
       if (!isUuid(id)) throw new SluiceError('ingest_unknown')
       const replayed = await change(
@@ -104,7 +139,7 @@ export function openIngests(runner: Runner): Ingests {
           update ingests set state = 'received', attempts = 0, epoch = epoch + 1, ${problemSet(null)},
             updated_at = clock_timestamp(), finished_at = null
           where tenant_id = ${tenantId} and id = ${id} and state = 'failed' returning *
-        ), queued as (${QUEUE_CHANGED}), noted as (${note('changed', [], { step: 'replay', outcome: 'done' })})`,
+        ), queued as (${QUEUE_ANEW}), noted as (${note('changed', [], { step: 'replay', outcome: 'done' })})`,
         OUTBOX_CHANNEL,
       )
       if (replayed) return replayed
@@ -126,24 +161,33 @@ export function openIngests(runner: Runner): Ingests {
 
     requeueIdle: (idleMs, limit) => query((db) => requeueIdle(db, idleMs, limit)),
 
-    async stagedInUse(keys) {
+    settleParked: (limit) => settleParked(runner, limit),
+
+    async stagedInUse(keys, failedMs) {
       const rows = await query((db) =>
         db.execute<{ staged_key: string }>(sql`
           select staged_key from ingests
-          where staged_key = any(${arrayLiteral(keys)}::text[]) and state not in ('committed', 'rejected')`),
+          where staged_key = any(${arrayLiteral(keys)}::text[]) and state not in ('committed', 'rejected')
+            and (finished_at is null or finished_at > clock_timestamp() - ${failedMs}::float8 * interval '1 ms')`),
       )
       return new Set(rows.map((row) => row.staged_key))
     },
 
     census: () => query(takeCensus),
+    tally: () => query(tally),
+    load: (failedMs) => query((db) => takeLoad(db, failedMs)),
   }
 }
 
-const QUEUE_CHANGED = sql`insert into outbox (ingest_id, epoch) select id, epoch from changed`
+const QUEUE = sql`insert into outbox (ingest_id, epoch, tenant_id, lane, since, again) select id, epoch, tenant_id, lane`
+/** In the place that it has had since it was accepted. */
+const QUEUE_RECEIVED = sql`${QUEUE}, created_at, false from changed where state = 'received'`
+const QUEUE_AGAIN = sql`${QUEUE}, created_at, true from changed`
+const QUEUE_ANEW = sql`${QUEUE}, updated_at, false from changed`
 
 /** The ingest, its outbox row, its first line, and the claim on the key: one statement, so all of them or none. */
 function acceptance(ingest: NewIngest): SQL {
-  const { idempotency, answer } = ingest
+  const { idempotency, answer, park } = ingest
   const bound = sql`
     update idempotency_keys set fingerprint = ${idempotency?.fingerprint}
     where tenant_id = ${ingest.tenantId} and key = ${idempotency?.key} and owner_id = ${ingest.id}
@@ -158,6 +202,11 @@ function acceptance(ingest: NewIngest): SQL {
     entries.push([sql.identifier('answer_fingerprint'), sql`${answer.fingerprint}::text`])
     entries.push([sql.identifier('answer_held_until'), heldUntil])
   }
+  if (park) {
+    entries.push([sql.identifier('parked_until'), sql`clock_timestamp() + ${park.waitMs}::float8 * interval '1 ms'`])
+    entries.push([sql.identifier('product_id'), sql`(select id from home)`])
+    entries.push([sql.identifier('state'), sql`case when exists (select from home) then 'received' else 'parked' end`])
+  }
   const names = sql.join(
     entries.map(([name]) => name),
     sql`, `,
@@ -166,29 +215,41 @@ function acceptance(ingest: NewIngest): SQL {
     entries.map(([, value]) => value),
     sql`, `,
   )
-  return sql`${idempotency ? sql`bound as (${bound}), ` : sql``}changed as (
+  const home = park ? sql`home as (${isThere(ingest.tenantId, park.sku)}), ` : sql``
+  return sql`${home}${idempotency ? sql`bound as (${bound}), ` : sql``}changed as (
       insert into ingests (${names}) select ${values} ${idempotency ? sql`from bound` : sql``}
       on conflict (id) do nothing returning *
-    ), queued as (${QUEUE_CHANGED}), noted as (${note('changed', [], { step: 'accept', outcome: 'done' })})`
+    ), queued as (${QUEUE_RECEIVED}), received as (select * from changed where state = 'received'),
+    noted as (${note('received', [], { step: 'accept', outcome: 'done' })})${park ? PARKED : sql``}`
 }
 
-function newRow({ id, tenantId, tokenId, source, target }: NewIngest) {
+const PARKED = sql`, parked as (select * from changed where state = 'parked'), noted_parked as (${note(
+  'parked',
+  [],
+  { step: 'accept', outcome: 'done' },
+  { step: 'park', outcome: 'done' },
+)})`
+
+function newRow({ id, tenantId, tokenId, source, target, lane = 'interactive', park }: NewIngest) {
   const staged = source.kind === 'staged' ? source : null
   return {
     id,
     tenantId,
     tokenId,
+    lane,
     sourceKind: source.kind,
     sourceFileId: source.kind === 'file' ? source.fileId : null,
+    sourceUrl: source.kind === 'url' ? source.url : null,
     stagedKey: staged?.key ?? null,
     digest: staged?.digest ?? null,
     bytes: staged?.bytes ?? null,
     declaredType: staged?.declaredType ?? null,
     typeMustMatch: staged?.typeMustMatch ?? null,
-    fileName: staged?.fileName ?? null,
+    fileName: source.kind === 'file' ? null : source.fileName,
     reusesFile: staged?.reusesFile ?? false,
-    productId: target?.productId ?? null,
-    target: target && sayable(withoutProduct(target)),
+    ...(park
+      ? { parkedSku: sayable(park.sku), target: sayable({ kind: 'attach', placement: park.placement } as const) }
+      : { productId: target?.productId ?? null, target: target && sayable(withoutProduct(target)) }),
   }
 }
 
@@ -216,27 +277,12 @@ async function requeueIdle(db: Db, idleMs: number, limit: number): Promise<reado
   const rows = await db.execute<{ id: string }>(sql`
     with idle as materialized (
       select id from ingests
-      where state in ('received', 'running') and updated_at < clock_timestamp() - ${idleMs}::float8 * interval '1 ms'
+      where ${MAY_RUN} and updated_at < clock_timestamp() - ${idleMs}::float8 * interval '1 ms'
         and not exists (select from outbox where outbox.ingest_id = ingests.id)
       order by updated_at limit ${limit} for update skip locked
     ), changed as (
-      update ingests set epoch = epoch + 1, updated_at = clock_timestamp() from idle
-      where ingests.id = idle.id returning ingests.*
-    ), queued as (${QUEUE_CHANGED}), noted as (${note('changed', [], { step: 'requeue', outcome: 'done' })})
+      update ingests set updated_at = clock_timestamp() from idle where ingests.id = idle.id returning ingests.*
+    ), queued as (${QUEUE_AGAIN}), noted as (${note('changed', [], { step: 'requeue', outcome: 'done' })})
     select id, pg_notify(${OUTBOX_CHANNEL}, '') from changed order by id`)
   return rows.map((row) => row.id as IngestId)
 }
-
-async function takeCensus(db: Db): ReturnType<Ingests['census']> {
-  const [row] = await db.execute<{ states: Record<string, number> | null; oldest_ms: number; outbox: number }>(sql`
-    select
-      (select json_object_agg(state, n) from (select state, count(*) as n from ingests group by state) as counted) as states,
-      (select coalesce(extract(epoch from clock_timestamp() - min(created_at)) * 1000, 0)::float8
-        from ingests where finished_at is null) as oldest_ms,
-      (select count(*) from outbox)::int as outbox`)
-  const states = { ...NO_INGESTS }
-  for (const state of INGEST_STATES) states[state] = row?.states?.[state] ?? 0
-  return { states, oldestOpenMs: Math.max(0, row?.oldest_ms ?? 0), outbox: row?.outbox ?? 0 }
-}
-
-const NO_INGESTS = { received: 0, parked: 0, running: 0, committed: 0, rejected: 0, failed: 0 }

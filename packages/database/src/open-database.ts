@@ -15,6 +15,7 @@ import { openSignals } from './signals.ts'
 import { openTenants } from './tenants.ts'
 import { openTokens } from './tokens.ts'
 import { runnerOn } from './transaction.ts'
+import { openUrlSources } from './url-sources.ts'
 
 export type DatabaseOptions = PoolOptions
 
@@ -36,6 +37,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database &
     outbox: openOutbox(runner),
     idempotency: openIdempotencyKeys(runner),
     nonces: openNonces(runner),
+    urlSources: openUrlSources(runner),
     hooks: openHooks(runner),
     signals,
     ping: async () => void (await runner.query((db) => db.execute(sql`select 1`))),

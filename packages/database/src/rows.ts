@@ -7,10 +7,12 @@ import type {
   ImageId,
   Ingest,
   IngestId,
+  Parking,
   Product,
   ProductId,
   ProductRef,
   Source,
+  StagedSource,
   Target,
   TenantId,
 } from '@sluice/core'
@@ -52,7 +54,10 @@ export function ingestOf(row: IngestRow): Ingest {
     tenantId: tenantId as TenantId,
     state,
     source: sourceOf(row),
+    fetched: row.sourceKind === 'url' && row.stagedKey !== null ? stagedSourceOf(row) : null,
+    lane: row.lane,
     target: targetOf(row),
+    parking: parkingOf(row),
     attempts,
     epoch,
     result:
@@ -66,6 +71,11 @@ export function ingestOf(row: IngestRow): Ingest {
 
 function sourceOf(row: IngestRow): Source {
   if (row.sourceKind === 'file') return { kind: 'file', fileId: row.sourceFileId as FileId }
+  if (row.sourceKind === 'url') return { kind: 'url', url: row.sourceUrl ?? '', fileName: row.fileName }
+  return stagedSourceOf(row)
+}
+
+function stagedSourceOf(row: IngestRow): StagedSource {
   return {
     kind: 'staged',
     key: row.stagedKey ?? '',
@@ -80,6 +90,11 @@ function sourceOf(row: IngestRow): Source {
 
 function targetOf({ productId, target }: IngestRow): Target | null {
   return productId === null || target === null ? null : { productId: productId as ProductId, ...target }
+}
+
+function parkingOf({ productId, target, parkedSku, parkedUntil }: IngestRow): Parking | null {
+  if (productId !== null || parkedSku === null || parkedUntil === null || target?.kind !== 'attach') return null
+  return { sku: parkedSku, until: parkedUntil, placement: target.placement }
 }
 
 function problemOf({ problemCode, problemDetail, problemDetails }: IngestRow): Ingest['problem'] {

@@ -4,6 +4,7 @@
  * and error texts may contain.
  */
 import type {
+  Digest,
   ErrorCode,
   ErrorDetails,
   Facts,
@@ -13,13 +14,24 @@ import type {
   HookVerifier,
   IngestState,
   IssuedKey,
+  Lane,
   Owner,
   ProductKind,
   RecordedAnswer,
+  Source,
   Target,
   TimelineEntry,
   TokenRole,
   Translations,
+  ImportMode,
+  ImportProductState,
+  ImportState,
+  Placement,
+  Problem,
+  RowAction,
+  RowSource,
+  RowState,
+  RowWishes,
 } from '@sluice/core'
 import {
   sql,
@@ -27,6 +39,7 @@ import {
   boolean,
   check,
   customType,
+  doublePrecision,
   foreignKey,
   index,
   integer,
@@ -54,6 +67,8 @@ const number = () => bigint('number', { mode: 'number' }).notNull().generatedAlw
 export const tenants = pgTable('tenants', {
   id: uuid('id').primaryKey(),
   name: text('name').notNull().unique(),
+  /** Its share of the queue while others wait too. */
+  weight: integer('weight').notNull().default(1),
   createdAt: createdAt(),
 })
 
@@ -267,9 +282,12 @@ export const ingests = pgTable(
     state: text('state').$type<IngestState>().notNull().default('received'),
     attempts: integer('attempts').notNull().default(0),
     epoch: integer('epoch').notNull().default(0),
+    lane: text('lane').$type<Lane>().notNull().default('interactive'),
 
-    sourceKind: text('source_kind').$type<'staged' | 'file'>().notNull(),
+    sourceKind: text('source_kind').$type<Source['kind']>().notNull(),
     sourceFileId: uuid('source_file_id'),
+    /** What is staged, digest and size are told once it was fetched. */
+    sourceUrl: text('source_url'),
     stagedKey: text('staged_key'),
     digest: text('digest'),
     bytes: bigint('bytes', { mode: 'number' }),
@@ -282,6 +300,9 @@ export const ingests = pgTable(
     productId: uuid('product_id'),
     /** What is to happen on the product. */
     target: json('target').$type<WithoutProduct<Target>>(),
+    /** The product that it waits for, or waited for; it has none of its own until that is there. */
+    parkedSku: text('parked_sku'),
+    parkedUntil: time('parked_until'),
 
     /** While an equal request may still claim the answer, and who holds it until when. */
     answerFingerprint: text('answer_fingerprint'),
@@ -306,16 +327,28 @@ export const ingests = pgTable(
     index('ingests_open')
       .on(table.updatedAt)
       .where(sql`state in ('received', 'running')`),
-    index('ingests_unfinished')
+    index('ingests_waiting')
       .on(table.createdAt)
-      .where(sql`finished_at is null`),
+      .where(sql`state in ('received', 'running')`),
+    index('ingests_parked')
+      .on(table.tenantId, table.parkedSku)
+      .where(sql`state = 'parked'`),
+    index('ingests_parked_until')
+      .on(table.parkedUntil)
+      .where(sql`state = 'parked'`),
+    index('ingests_over')
+      .on(table.state, table.finishedAt)
+      .where(sql`finished_at is not null`),
+    index('ingests_staged_bytes')
+      .on(table.finishedAt, table.bytes)
+      .where(sql`state not in ('committed', 'rejected')`),
     index('ingests_staged')
       .on(table.stagedKey)
       .where(sql`state not in ('committed', 'rejected')`),
     check('ingests_state', sql`${table.state} in ('received', 'parked', 'running', 'committed', 'rejected', 'failed')`),
     check(
       'ingests_source',
-      sql`case source_kind when 'staged' then staged_key is not null and digest is not null and bytes is not null when 'file' then source_file_id is not null else false end`,
+      sql`case source_kind when 'staged' then staged_key is not null and digest is not null and bytes is not null when 'file' then source_file_id is not null when 'url' then source_url is not null else false end`,
     ),
   ],
 )
@@ -343,10 +376,39 @@ export const outbox = pgTable(
     id: bigint('id', { mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
     ingestId: uuid('ingest_id').notNull(),
     epoch: integer('epoch').notNull(),
+    tenantId: uuid('tenant_id').notNull(),
+    lane: text('lane').$type<Lane>().notNull().default('interactive'),
+    /** Its place among the rows of its tenant: what is queued again keeps the one that it had. */
+    since: time('since').notNull().defaultNow(),
+    /** Whether the queue may have had this job before, and may have ended it. */
+    again: boolean('again').notNull().default(false),
     claimedUntil: time('claimed_until'),
   },
-  (table) => [index('outbox_by_ingest').on(table.ingestId)],
+  (table) => [
+    index('outbox_by_ingest').on(table.ingestId),
+    index('outbox_lines').on(table.lane, table.tenantId, table.since, table.id),
+  ],
 )
+
+/** How far each tenant has come in each lane: the virtual times of start-time fair queueing. */
+export const outboxTurns = pgTable(
+  'outbox_turns',
+  {
+    lane: text('lane').$type<Lane>().notNull(),
+    tenantId: uuid('tenant_id').notNull(),
+    /** When the row that it was given last began, and ended. */
+    started: doublePrecision('started').notNull(),
+    ended: doublePrecision('ended').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.lane, table.tenantId] })],
+)
+
+/** How many ingests were over by a time that lies back far enough to be complete. */
+export const ingestTallies = pgTable('ingest_tallies', {
+  state: text('state').$type<IngestState>().primaryKey(),
+  count: bigint('count', { mode: 'number' }).notNull(),
+  upto: time('upto').notNull(),
+})
 
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
@@ -553,4 +615,131 @@ export const hookSubjects = pgTable(
     version: text('version').notNull(),
   },
   (table) => [primaryKey({ columns: [table.sourceId, table.subject] })],
+)
+
+// ── Files at other addresses ────────────────────────────────────────────────────────────────────────────────────────
+
+export const urlSources = pgTable(
+  'url_sources',
+  {
+    tenantId: tenantId(),
+    /** Not the address itself, which may open something, and is longer than an index takes. */
+    urlSha256: text('url_sha256').notNull(),
+    etag: text('etag'),
+    lastModified: text('last_modified'),
+    digest: text('digest').$type<Digest>().notNull(),
+    fileName: text('file_name'),
+    fetchedAt: time('fetched_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.urlSha256] }), index('url_sources_by_age').on(table.fetchedAt)],
+)
+
+// ── Imports ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export const imports = pgTable(
+  'imports',
+  {
+    id: uuid('id').primaryKey(),
+    tenantId: tenantId(),
+    tokenId: uuid('token_id').notNull(),
+    name: text('name').notNull(),
+    mode: text('mode').$type<ImportMode>().notNull(),
+    onError: text('on_error').$type<'skip' | 'stop'>().notNull(),
+    createProducts: boolean('create_products').notNull(),
+    parkMs: bigint('park_ms', { mode: 'number' }).notNull(),
+    state: text('state').$type<ImportState>().notNull().default('open'),
+    rowCount: integer('row_count').notNull().default(0),
+    /** Grows whenever what was planned is void. */
+    planEpoch: integer('plan_epoch').notNull().default(0),
+    planHash: text('plan_hash'),
+    planIsBinding: boolean('plan_is_binding').notNull().default(false),
+    undoForce: boolean('undo_force').notNull().default(false),
+    /** Rows at fault when it was resumed: they do not stop it again. */
+    faultsSeen: integer('faults_seen').notNull().default(0),
+    claimedUntil: time('claimed_until'),
+    createdAt: createdAt(),
+    updatedAt: updatedAt(),
+    startedAt: time('started_at'),
+    finishedAt: time('finished_at'),
+  },
+  (table) => [
+    index('imports_by_tenant').on(table.tenantId, table.id),
+    index('imports_working')
+      .on(table.claimedUntil)
+      .where(sql`state in ('applying', 'stopping', 'undoing')`),
+    index('imports_idle')
+      .on(table.updatedAt)
+      .where(sql`state in ('open', 'planned')`),
+    check(
+      'imports_state',
+      sql`${table.state} in ('open', 'planned', 'applying', 'stopping', 'stopped', 'finished', 'undoing', 'undone')`,
+    ),
+  ],
+)
+
+/** What an import has to do with each product. */
+export const importProducts = pgTable(
+  'import_products',
+  {
+    importId: uuid('import_id')
+      .notNull()
+      .references(() => imports.id, { onDelete: 'cascade' }),
+    firstLine: integer('first_line').notNull(),
+    /** The product's id, or how the rows name it while it is not there. */
+    key: text('key').notNull(),
+    product: text('product').notNull(),
+    productId: uuid('product_id'),
+    state: text('state').$type<ImportProductState>().notNull().default('planned'),
+    plannedVersion: integer('planned_version').notNull().default(0),
+    /** The version that the first change has made, and how many more the last one made. */
+    preparedVersion: integer('prepared_version'),
+    settledVersions: integer('settled_versions').notNull().default(0),
+    /** The rows of its images before the first change, as they were. */
+    before: json('before').$type<unknown>(),
+    problem: json('problem').$type<Problem>(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.importId, table.firstLine] }),
+    unique('import_products_key').on(table.importId, table.key),
+    index('import_products_by_state').on(table.importId, table.state, table.firstLine),
+    check(
+      'import_products_state',
+      sql`${table.state} in ('planned', 'parked', 'prepared', 'settled', 'restored', 'changed_since', 'unrestorable')`,
+    ),
+  ],
+)
+
+export const importRows = pgTable(
+  'import_rows',
+  {
+    importId: uuid('import_id')
+      .notNull()
+      .references(() => imports.id, { onDelete: 'cascade' }),
+    line: integer('line').notNull(),
+    /** The first line of its product. */
+    groupLine: integer('group_line'),
+    state: text('state').$type<RowState>().notNull(),
+    action: text('action').$type<RowAction>(),
+    changes: json('changes').$type<readonly string[]>().notNull().default([]),
+    problem: json('problem').$type<Problem>(),
+    product: text('product'),
+    source: json('source').$type<RowSource>(),
+    /** Of the source, so that the sweeper leaves the bytes alone. */
+    stagedKey: text('staged_key'),
+    wishes: json('wishes').$type<RowWishes>().notNull().default({}),
+    productId: uuid('product_id'),
+    imageId: uuid('image_id'),
+    ingestId: uuid('ingest_id'),
+    /** Of a new image, once it is decided. */
+    placement: json('placement').$type<Placement>(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.importId, table.line] }),
+    index('import_rows_by_product').on(table.importId, table.groupLine, table.line),
+    index('import_rows_by_state').on(table.importId, table.state, table.line),
+    index('import_rows_staged')
+      .on(table.stagedKey)
+      .where(sql`staged_key is not null`),
+    check('import_rows_state', sql`${table.state} in ('invalid', 'pending', 'parked', 'running', 'done', 'skipped', 'failed')`),
+  ],
 )

@@ -1,7 +1,7 @@
 import { parse } from 'content-disposition'
 import type { Dispatcher } from 'undici'
-import { type Fetched, humanBytes, type Limits, SluiceError } from '@sluice/core'
-import { unreachable } from './unreachable.ts'
+import { type Fetched, humanBytes, type Limits, SluiceError, type Validators } from '@sluice/core'
+import { unavailable, unreachable } from './unreachable.ts'
 
 export type Answer = Dispatcher.ResponseData
 
@@ -22,16 +22,42 @@ export function fetchedOf(answer: Answer, url: URL, { fileBytesMax }: Pick<Limit
   }
   return {
     contentType: headerOf(headers['content-type']),
+    validators: validatorsOf(headers),
     fileName: dispositionName(headerOf(headers['content-disposition'])) ?? lastSegment(url),
     bytes: limited(body, fileBytesMax),
   }
 }
 
 function faultOf({ statusCode, headers }: Answer, bytesMax: number): SluiceError | null {
-  if (statusCode !== 200) return unreachable(`Its server answered ${statusCode} where 200 is needed.`)
+  if (statusCode !== 200) {
+    const what = `Its server answered ${statusCode} where 200 is needed.`
+    return isPassing(statusCode) ? unavailable(what, { details: askedToWait(headers) }) : unreachable(what)
+  }
   const coding = headerOf(headers['content-encoding'])?.trim().toLowerCase() ?? 'identity'
   if (coding !== 'identity') return unreachable('Its server sends it compressed, though it was asked not to.')
   return Number(headerOf(headers['content-length'])) > bytesMax ? tooLarge(bytesMax) : null
+}
+
+/** Statuses that speak of the moment: RFC 9110 §15.5.9 and §15.6, RFC 8470, RFC 6585. */
+function isPassing(status: number): boolean {
+  return status >= 500 || status === 408 || status === 425 || status === 429
+}
+
+/** Retry-After is a number of seconds or a date (RFC 9110 §10.2.3). Nobody is bound to keep to it: whoever asks again has a bound. */
+function askedToWait(headers: Answer['headers']): { readonly retryAfterMs?: number } {
+  const text = headerOf(headers['retry-after'])?.trim() ?? ''
+  const waitMs = /^\d{1,9}$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now()
+  return waitMs > 0 ? { retryAfterMs: waitMs } : {}
+}
+
+/** What cannot be sent back as it came is no use. */
+function validatorsOf(headers: Answer['headers']): Validators {
+  const etag = headerOf(headers['etag'])
+  const lastModified = headerOf(headers['last-modified'])
+  return {
+    etag: etag !== null && /^(W\/)?"[\x21\x23-\x7e]{0,500}"$/.test(etag) ? etag : null,
+    lastModified: lastModified !== null && /^[\x20-\x7e]{1,64}$/.test(lastModified) ? lastModified : null,
+  }
 }
 
 async function* limited(body: Answer['body'], bytesMax: number): AsyncGenerator<Uint8Array> {

@@ -222,10 +222,74 @@ describe('a file at an address', () => {
     expect((await failure(excepting({ fetchRedirectsMax: 3 }).fetch(url('/4'), never))).code).toBe('url_unreachable')
   })
 
-  test.each([204, 206, 304, 404, 500])('is not there when the server answers %i', async (status) => {
-    inside.answer = (_request, response) => void response.writeHead(status).end()
+  test.each([204, 206, 304, 400, 401, 403, 404, 410, 451])('is not there when the server answers %i', async (status) => {
+    inside.answer = (_request, response) => void response.writeHead(status, { 'retry-after': '5' }).end()
     const error = await failure(excepting().fetch(url('/'), never))
     expect([error.code, error.message]).toEqual(['url_unreachable', expect.stringContaining(String(status))])
+    expect(error.details).toEqual({})
+  })
+
+  test.each([408, 425, 429, 500, 502, 503, 504])('may be there later when the server answers %i', async (status) => {
+    inside.answer = (_request, response) => void response.writeHead(status).end()
+    const error = await failure(excepting().fetch(url('/'), never))
+    expect([error.code, error.message]).toEqual(['source_unavailable', expect.stringContaining(String(status))])
+    expect(error.details).toEqual({})
+  })
+
+  test.each([
+    ['7', 7_000],
+    [new Date(Date.now() + 3_600_000).toUTCString(), 3_600_000],
+    [new Date(0).toUTCString(), 0],
+    ['0', 0],
+    ['-5', 0],
+    ['soon', 0],
+    ['9'.repeat(400), 0],
+  ])('says how long its server asks to wait: %s', async (header, waitMs) => {
+    inside.answer = (_request, response) => void response.writeHead(429, { 'retry-after': header }).end()
+    const { retryAfterMs = 0 } = (await failure(excepting().fetch(url('/'), never))).details
+    // Dates are in seconds, and the way there takes a moment.
+    expect(Math.round(Number(retryAfterMs) / 60_000)).toBe(Math.round(waitMs / 60_000))
+  })
+
+  test('is not fetched again while its server says that it is the same, over redirects too', async () => {
+    inside.answer = ({ url: path, headers }, response) => {
+      if (path === '/old') response.writeHead(302, { location: '/new' }).end()
+      else if (headers['if-none-match'] === '"1"') response.writeHead(304).end()
+      else response.writeHead(200, { etag: '"1"', 'last-modified': 'Sat, 21 Nov 2026 10:00:00 GMT' }).end('bytes')
+    }
+    const fetcher = excepting()
+    const { validators, bytes } = await fetcher.fetch(url('/old'), never)
+    await Array.fromAsync(bytes)
+    expect(validators).toEqual({ etag: '"1"', lastModified: 'Sat, 21 Nov 2026 10:00:00 GMT' })
+    expect(await fetcher.fetchChanged(url('/old'), validators, never)).toBeNull()
+    expect(inside.asked.at(-1)?.headers).toMatchObject({
+      'if-none-match': '"1"',
+      'if-modified-since': 'Sat, 21 Nov 2026 10:00:00 GMT',
+    })
+    const changed = await fetcher.fetchChanged(url('/new'), { etag: '"0"', lastModified: null }, never)
+    expect(changed && (await textOf(changed))).toBe('bytes')
+    expect(inside.asked.at(-1)?.headers['if-modified-since']).toBeUndefined()
+  })
+
+  test.each(['"a"b"', 'bare', `"${'x'.repeat(600)}"`, '"caf\u00e9"', ''])('has no ETag when its server says %s', async (etag) => {
+    inside.answer = (_request, response) => void response.writeHead(200, { etag }).end('bytes')
+    const fetched = await excepting().fetch(url('/'), never)
+    expect(fetched.validators).toEqual({ etag: null, lastModified: null })
+    await textOf(fetched)
+  })
+
+  test('is checked as far as it can be without asking anybody', () => {
+    const resolve = vi.fn<Resolve>()
+    const fetcher = fetcherWith({ resolve })
+    expect(fetcher.check('https://EXAMPLE.com/a b/../ü.jpg?q=1#top')).toBe('https://example.com/%C3%BC.jpg?q=1')
+    for (const refused of [
+      'http://example.com/',
+      'https://127.1/',
+      'https://user:secret@example.com/',
+      'https://example.com:22/',
+    ])
+      expect(() => fetcher.check(refused)).toThrow(SluiceError)
+    expect(resolve).not.toHaveBeenCalled()
   })
 
   test('is refused when it comes compressed', async () => {
@@ -256,26 +320,25 @@ describe('a file at an address', () => {
       response.writeHead(200, { 'content-length': '100' }).write('some', () => response.destroy())
     }
     const cut = await excepting().fetch(url('/'), never)
-    expect((await failure(Array.fromAsync(cut.bytes))).code).toBe('url_unreachable')
+    expect((await failure(Array.fromAsync(cut.bytes))).code).toBe('source_unavailable')
   })
 
   test.each([
     ['before its headers', () => undefined],
     ['in its body', (response: http.ServerResponse) => void response.write('some')],
-    ['in endless redirects', (response: http.ServerResponse) => void response.writeHead(302, { location: '/' }).end()],
   ])('is unreachable when its server falls silent %s', async (_where, answer) => {
     inside.answer = (_request, response) => answer(response)
     const reading = excepting({ fetchMsMax: 200 })
       .fetch(url('/'), never)
       .then(({ bytes }) => Array.fromAsync(bytes))
-    expect((await failure(reading)).code).toBe('url_unreachable')
+    expect((await failure(reading)).code).toBe('source_unavailable')
   })
 
   test('is unreachable when nobody listens, and nothing is said of who does not', async () => {
     const { port } = inside
     await inside[Symbol.asyncDispose]()
     const error = await failure(fetcherWith({ exceptions: [`127.0.0.1:${port}`] }).fetch(`http://127.0.0.1:${port}/`, never))
-    expect(error.code).toBe('url_unreachable')
+    expect(error.code).toBe('source_unavailable')
     expect(error.message).not.toMatch(/ECONN|127\.0|undici/)
   })
 

@@ -1,9 +1,9 @@
 import { Agent, type Dispatcher } from 'undici'
-import { type Fetched, type Fetcher, type Limits, SluiceError } from '@sluice/core'
+import { type Fetched, type Fetcher, type Limits, SluiceError, type Validators } from '@sluice/core'
 import { type Answer, fetchedOf, redirectOf } from './answer.ts'
 import { guardedLookup, openResolve, type Resolve } from './guarded-lookup.ts'
-import { redirectedTo, type Target, targetOf } from './target.ts'
-import { unreachable } from './unreachable.ts'
+import { redirectedTo, targetOf } from './target.ts'
+import { unavailable, unreachable } from './unreachable.ts'
 
 export interface FetcherOptions {
   readonly limits: Pick<Limits, 'fileBytesMax' | 'fetchMsMax' | 'fetchRedirectsMax'>
@@ -25,24 +25,39 @@ export function openFetcher({ limits, exceptions = [], resolve = openResolve() }
   const connect = { timeout: limits.fetchMsMax, maxCachedSessions: 0 }
   const guarded = new Agent({ ...UNSHARED, ...timeouts, connect: { ...connect, lookup: guardedLookup(resolve) } })
   const excepted = new Agent({ ...UNSHARED, ...timeouts, connect })
-  const known = new Set(exceptions)
+  const exempt = new Set(exceptions)
 
-  const send = (target: Target, signal: AbortSignal) => ask(target.isExcepted ? excepted : guarded, target.url, signal)
+  async function get(address: string, condition: Validators | null, given: AbortSignal): Promise<Fetched | null> {
+    const late = AbortSignal.timeout(limits.fetchMsMax)
+    const deadline: Deadline = { given, signal: AbortSignal.any([given, late]) }
+    let target = targetOf(address, exempt)
+    for (let redirects = 0; ; redirects += 1) {
+      const agent = target.isExcepted ? excepted : guarded
+      const answer = await within(deadline, () => ask(agent, target.url, condition, deadline.signal))
+      if (condition && answer.statusCode === 304) {
+        answer.body.destroy()
+        return null
+      }
+      const location = redirectOf(answer)
+      if (location === null) return readable(fetchedOf(answer, target.url, limits), deadline)
+      answer.body.destroy()
+      if (redirects === limits.fetchRedirectsMax) throw unreachable('Its server redirects too often. Give the final address.')
+      target = redirectedTo(location, target.url, exempt)
+    }
+  }
 
   return {
-    async fetch(address, given) {
-      const late = AbortSignal.timeout(limits.fetchMsMax)
-      const deadline: Deadline = { given, signal: AbortSignal.any([given, late]) }
-      let target = targetOf(address, known)
-      for (let redirects = 0; ; redirects += 1) {
-        const answer = await within(deadline, () => send(target, deadline.signal))
-        const location = redirectOf(answer)
-        if (location === null) return readable(fetchedOf(answer, target.url, limits), deadline)
-        answer.body.destroy()
-        if (redirects === limits.fetchRedirectsMax) throw unreachable('Its server redirects too often. Give the final address.')
-        target = redirectedTo(location, target.url, known)
-      }
+    check(address) {
+      const { url } = targetOf(address, exempt)
+      url.hash = ''
+      return url.href
     },
+    async fetch(address, signal) {
+      const fetched = await get(address, null, signal)
+      if (!fetched) throw new Error('nothing can be unchanged where nothing is known')
+      return fetched
+    },
+    fetchChanged: (address, known, signal) => get(address, known, signal),
     async [Symbol.asyncDispose]() {
       await Promise.all([guarded.destroy(), excepted.destroy()])
     },
@@ -56,13 +71,26 @@ interface Deadline {
   readonly signal: AbortSignal
 }
 
-async function ask(agent: Agent, url: URL, signal: AbortSignal): Promise<Answer> {
+const ALWAYS = {
+  accept: 'image/*, */*;q=0.1',
+  // Whatever is encoded could be of any size once it is decoded.
+  'accept-encoding': 'identity',
+  'user-agent': 'Sluice',
+}
+
+function conditionOf({ etag, lastModified }: Validators): Record<string, string> {
+  return {
+    ...(etag !== null && { 'if-none-match': etag }),
+    ...(lastModified !== null && { 'if-modified-since': lastModified }),
+  }
+}
+
+async function ask(agent: Agent, url: URL, condition: Validators | null, signal: AbortSignal): Promise<Answer> {
   const options: Dispatcher.RequestOptions = {
     origin: url.origin,
     path: `${url.pathname}${url.search}`,
     method: 'GET',
-    // Whatever is encoded could be of any size once it is decoded.
-    headers: { accept: 'image/*, */*;q=0.1', 'accept-encoding': 'identity', 'user-agent': 'Sluice' },
+    headers: { ...ALWAYS, ...(condition && conditionOf(condition)) },
     signal,
   }
   // undici looks at the signal when a request begins: one that waits for a name or a connection would not hear of it.
@@ -104,6 +132,6 @@ async function within<Result>(deadline: Deadline, work: () => Promise<Result>): 
 function translated(error: unknown, { given, signal }: Deadline): unknown {
   if (given.aborted) return given.reason
   if (SluiceError.is(error)) return error
-  if (signal.aborted) return unreachable('Its server takes too long. Try again later, or send the file itself.', error)
-  return unreachable('Its server does not answer as it should. Check the address, or send the file itself.', error)
+  if (signal.aborted) return unavailable('Its server takes too long.', { cause: error })
+  return unavailable('Its server does not answer, or breaks off.', { cause: error })
 }

@@ -26,7 +26,7 @@ test('gives one address to who wants one', async () => {
 
 test('tells a name that cannot be looked up now from one that leads nowhere', async () => {
   const failing = (code: string) => () => Promise.reject(Object.assign(new Error(code), { code }))
-  await expect(lookUp(failing('ESERVFAIL'), true)).rejects.toMatchObject({ code: 'url_unreachable' })
+  await expect(lookUp(failing('ESERVFAIL'), true)).rejects.toMatchObject({ code: 'source_unavailable' })
   await expect(lookUp(failing('ENODATA'), true)).rejects.toMatchObject({ code: 'url_forbidden' })
   await expect(lookUp(async () => [], true)).rejects.toMatchObject({ code: 'url_forbidden' })
 })

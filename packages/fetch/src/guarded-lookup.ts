@@ -4,7 +4,7 @@ import type { LookupFunction } from 'node:net'
 import { callbackify } from 'node:util'
 import { isPublicAddress } from './public-address.ts'
 import { notPublic } from './target.ts'
-import { unreachable } from './unreachable.ts'
+import { unavailable } from './unreachable.ts'
 
 /** All addresses of a name; none, or an error with the code of `node:dns`, when there are none. */
 export type Resolve = (hostname: string) => Promise<readonly LookupAddress[]>
@@ -43,7 +43,7 @@ export function guardedLookup(resolve: Resolve): LookupFunction {
 
 async function checked(resolve: Resolve, hostname: string): Promise<[LookupAddress, ...LookupAddress[]]> {
   const [first, ...rest] = await resolve(hostname).catch((error: unknown) => {
-    throw isAbsence(error) ? notPublic(error) : unreachable('Its name cannot be looked up now. Try again later.', error)
+    throw isAbsence(error) ? notPublic(error) : unavailable('Its name cannot be looked up now.', { cause: error })
   })
   if (!first || ![first, ...rest].every(({ address }) => isPublicAddress(address))) throw notPublic()
   return [first, ...rest]

@@ -10,12 +10,13 @@ import {
   type IntakeWorld,
   isTerminal,
   SluiceError,
+  sourceOf,
   type StagedUpload,
   type Target,
 } from '@sluice/core'
 import { callerOf } from './authenticate.ts'
 import type { DialectContext } from './dialect.ts'
-import { fingerprintOf, openRepeatable } from './idempotency.ts'
+import { fingerprintOf, openRepeatable, sourceText } from './idempotency.ts'
 import { ingestPath, ingestView } from './native/views.ts'
 import { prefersAsync } from './prefer.ts'
 import { waitForEnd } from './wait-for-end.ts'
@@ -95,16 +96,15 @@ async function record(
   const id = world.newId() as IngestId
   const fingerprint = fingerprintOf({
     address: `${caller.tokenId} ${request.method} ${request.url}`,
-    source: typeof from === 'string' ? from : `${from.source.digest} ${from.source.declaredType} ${from.source.fileName}`,
+    source: sourceText(sourceOf(from)),
     fields: target ?? {},
   })
   const discard = async () => void (typeof from === 'string' || (await from.discard()))
   try {
     const { key, earlier } = await openRepeatable(world, caller, keyOf(request, part), id)
     if (key === null) {
-      const unanswered = await database.ingests.claimUnanswered(caller.tenantId, fingerprint, limits.answerLeaseMs)
-      // One that came to nothing is tried anew: what it lacked may be there by now.
-      if (unanswered && unanswered.state !== 'failed' && unanswered.state !== 'rejected') {
+      const unanswered = await claimUnanswered(world, caller, fingerprint)
+      if (unanswered) {
         await discard()
         return unanswered
       }
@@ -127,6 +127,27 @@ async function record(
     if (SluiceError.is(error) && error.status < 500) await discard()
     throw error
   }
+}
+
+/**
+ * What an equal request has brought whose answer was lost. One that came to nothing is tried anew, since what it lacked may be there
+ * by now, and so is one whose image was taken off again.
+ */
+async function claimUnanswered(
+  { database, limits }: IntakeWorld,
+  { tenantId }: Caller,
+  fingerprint: string,
+): Promise<Ingest | null> {
+  const { answerLeaseMs, answerClaimMsMax } = limits
+  const ingest = await database.ingests.claimUnanswered(tenantId, fingerprint, answerLeaseMs, answerClaimMsMax)
+  if (!ingest) return null
+  const { state, target, result } = ingest
+  const isNothing = state === 'failed' || state === 'rejected'
+  const imageId = target && result?.imageId
+  if (!isNothing && (!imageId || (await database.images.find(tenantId, { kind: 'id', id: target.productId }, imageId))))
+    return ingest
+  await database.ingests.markAnswered(ingest.id)
+  return null
 }
 
 function keyOf({ headers }: FastifyRequest, part: string | undefined): unknown {

@@ -7,6 +7,7 @@ import {
   type IntakeWorld,
   type RecordedAnswer,
   SluiceError,
+  type Source,
 } from '@sluice/core'
 
 /** A request that carries an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header), or none. */
@@ -35,6 +36,12 @@ function readKey(header: unknown, lengthMax: number): string | null {
   const key = typeof header === 'string' ? header.trim().replace(/^"(.*)"$/, '$1') : ''
   if (/^[\x21-\x7e]+$/.test(key) && key.length <= lengthMax) return key
   throw new SluiceError('idempotency_key_invalid', `An Idempotency-Key is 1 to ${lengthMax} visible ASCII characters.`)
+}
+
+/** What makes two sources the same: the bytes and what was said of them, the file, or the address. */
+export function sourceText(source: Source): string {
+  if (source.kind === 'file') return source.fileId
+  return source.kind === 'url' ? `${source.url} ${source.fileName}` : `${source.digest} ${source.declaredType} ${source.fileName}`
 }
 
 /** Says whether two requests ask for the same: address, source and every field, in any order. */

@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto'
-import type { Database, Decoder, Fetcher, Objects, World } from '@sluice/core'
+import { type Database, type Decoder, type Fetcher, type Objects, openFetchSlots, type World } from '@sluice/core'
 import { openDatabase } from '@sluice/database'
 import { openFetcher } from '@sluice/fetch'
 import { openDecoder } from '@sluice/images'
@@ -37,7 +37,14 @@ export async function openParts(
 }
 
 /** What intake and worker have in common. */
-export function worldOf({ config, observability, database, objects, decoder, fetcher }: Parts): Omit<World, 'queue' | 'random'> {
+export function worldOf({
+  config,
+  observability,
+  database,
+  objects,
+  decoder,
+  fetcher,
+}: Parts): Omit<World, 'queue' | 'random' | 'fetchSlots'> {
   const { limits, policy } = config
   return {
     database,
@@ -53,7 +60,11 @@ export function worldOf({ config, observability, database, objects, decoder, fet
 }
 
 export function workerWorld(parts: Parts, queue: IngestQueue): World {
-  return { ...worldOf(parts), queue, random: Math.random }
+  const world = worldOf(parts)
+  const { limits, worker } = parts.config
+  // What waits for strangers never holds more than half of what works.
+  const fetchSlots = openFetchSlots({ limits, max: Math.max(1, Math.floor(worker.concurrency / 2)), now: world.now })
+  return { ...world, queue, random: Math.random, fetchSlots }
 }
 
 export function openIngestQueue({

@@ -1,6 +1,7 @@
 import type { FileId, ImageId } from '../ids.ts'
 import type { StepOutcome, Work } from '../pipeline.ts'
 import type { Commit, World } from '../ports.ts'
+import { stagedBytes } from './staged-bytes.ts'
 
 /** One transaction makes it true: file, image, name, position, roles, version, state. Twice is once. */
 export async function commit(work: Work, world: World): Promise<StepOutcome> {
@@ -26,10 +27,12 @@ export async function commit(work: Work, world: World): Promise<StepOutcome> {
   return { kind: 'done', found: { state } }
 }
 
-function fileOf({ ingest, file, facts }: Work, world: World): Commit['file'] {
+function fileOf(work: Work, world: World): Commit['file'] {
+  const { file, facts } = work
   if (file) return { kind: 'existing', id: file.id }
-  if (!facts || ingest.source.kind !== 'staged') throw new Error('commit ran before the facts were known')
-  return { kind: 'new', id: world.newId() as FileId, name: ingest.source.fileName, facts, reuses: ingest.source.reusesFile }
+  if (!facts) throw new Error('commit ran before the facts were known')
+  const { fileName, reusesFile } = stagedBytes(work)
+  return { kind: 'new', id: world.newId() as FileId, name: fileName, facts, reuses: reusesFile }
 }
 
 function imageOf({ ingest, stem }: Work, world: World): Commit['image'] {

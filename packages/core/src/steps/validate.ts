@@ -3,19 +3,20 @@ import { SluiceError } from '../errors.ts'
 import { blobKey } from '../file.ts'
 import type { StepOutcome, Work } from '../pipeline.ts'
 import type { World } from '../ports.ts'
+import { stagedBytes } from './staged-bytes.ts'
 
 /**
  * Are these bytes what they claim to be? They are hashed again as they are read back, and decoded once, fully; thumbnail,
  * thumbhash and dominant colour come from the same decode. Bytes that this tenant has stored before are not decoded again.
  */
-export async function validate({ ingest }: Work, world: World, signal: AbortSignal): Promise<StepOutcome> {
-  const { source, tenantId } = ingest
-  if (source.kind === 'file') {
-    const file = await world.database.files.find(tenantId, source.fileId)
+export async function validate(work: Work, world: World, signal: AbortSignal): Promise<StepOutcome> {
+  const { source: asked, tenantId } = work.ingest
+  if (asked.kind === 'file') {
+    const file = await world.database.files.find(tenantId, asked.fileId)
     if (!file) throw new SluiceError('file_reference_unknown')
     return { kind: 'skipped', found: { file, facts: file.facts }, because: 'the file was validated when it was stored' }
   }
-
+  const source = stagedBytes(work)
   const declaredType = source.typeMustMatch ? source.declaredType : null
   const known = await world.database.files.findFacts(tenantId, source.digest)
   if (known && (await world.objects.statBlob(blobKey(tenantId, source.digest))) === known.bytes) {
@@ -23,7 +24,7 @@ export async function validate({ ingest }: Work, world: World, signal: AbortSign
     return { kind: 'skipped', found: { facts: known }, because: 'the same bytes are stored already' }
   }
 
-  const copy = await world.objects.checkOut(source.key, signal)
+  const copy = work.copy ?? (await world.objects.checkOut(source.key, signal))
   if (copy?.digest !== source.digest || copy.bytes !== source.bytes) {
     await copy?.[Symbol.asyncDispose]()
     throw new SluiceError(

@@ -92,14 +92,18 @@ export function aCommit(ingest: Ingest, overrides: Partial<Commit> = {}): Commit
   return {
     ingestId: ingest.id,
     attempt: ingest.attempts,
-    file: source.kind === 'file' ? { kind: 'existing', id: source.fileId } : newFileOf(source),
+    file:
+      source.kind === 'file'
+        ? { kind: 'existing', id: source.fileId }
+        : newFileOf(source.kind === 'url' ? ingest.fetched : source),
     image: target && imageOf(target),
     timeline: [],
     ...overrides,
   }
 }
 
-function newFileOf({ fileName: name, digest, reusesFile: reuses }: StagedSource): Commit['file'] {
+function newFileOf(staged: StagedSource | null): Commit['file'] {
+  const { fileName: name, digest, reusesFile: reuses } = staged ?? aStagedSource()
   return { kind: 'new', id: newId() as FileId, name, facts: aFacts({ digest }), reuses }
 }
 

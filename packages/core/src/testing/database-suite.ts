@@ -16,9 +16,11 @@ import { ingestTests } from './suites/database-ingests.ts'
 import { issuedKeyTests } from './suites/database-issued-keys.ts'
 import { listTests } from './suites/database-list.ts'
 import { nameAndPlaceTests } from './suites/database-names.ts'
+import { laneTests } from './suites/database-lanes.ts'
 import { nonceTests } from './suites/database-nonces.ts'
 import { organizationTests } from './suites/database-organization.ts'
 import { outboxTests } from './suites/database-outbox.ts'
+import { parkingTests } from './suites/database-parking.ts'
 import { productFieldTests } from './suites/database-product-fields.ts'
 import { productTests } from './suites/database-products.ts'
 import { propertyTests } from './suites/database-properties.ts'
@@ -27,6 +29,7 @@ import { signalTests } from './suites/database-signals.ts'
 import { storeViewTests } from './suites/database-store-views.ts'
 import { tenancyTests } from './suites/database-tenancy.ts'
 import { tokenTests } from './suites/database-tokens.ts'
+import { urlTests } from './suites/database-urls.ts'
 
 export interface TestedDatabase extends Database, AsyncDisposable {
   /** Beside the port, which makes none: the first one comes with the database. */
@@ -49,6 +52,7 @@ const THEMES: Readonly<Record<string, (subject: Subject) => void>> = {
   'adopting nodes': adoptionTests,
   "what is the organization's": organizationTests,
   ingests: ingestTests,
+  'files at addresses': urlTests,
   'answers that nobody got': answerTests,
   commits: commitTests,
   'names, places and roles': nameAndPlaceTests,
@@ -60,6 +64,8 @@ const THEMES: Readonly<Record<string, (subject: Subject) => void>> = {
   'idempotency keys': idempotencyTests,
   'the outbox and what is idle': outboxTests,
   'webhooks in': hookTests,
+  'lanes and turns': laneTests,
+  'what waits for its product': parkingTests,
   signals: signalTests,
   tenants: tenancyTests,
   'many at once': concurrencyTests,

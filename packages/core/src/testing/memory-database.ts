@@ -1,4 +1,6 @@
+import { SluiceError } from '../errors.ts'
 import type { TenantId } from '../ids.ts'
+import { WEIGHT_MAX } from '../ports.ts'
 import { newId } from './builders.ts'
 import type { TestedDatabase } from './database-suite.ts'
 import { memoryCatalogue } from './memory/catalogue.ts'
@@ -14,6 +16,7 @@ import { memoryProducts } from './memory/products.ts'
 import { memorySignals } from './memory/signals.ts'
 import { openTables } from './memory/tables.ts'
 import { memoryTokens } from './memory/tokens.ts'
+import { memoryUrlSources } from './memory/url-sources.ts'
 
 /** The contract of `Database` at its shortest. Its clock can be given, so that leases end when a test says so. */
 export function memoryDatabase({ now = () => new Date() }: { readonly now?: () => Date } = {}): TestedDatabase {
@@ -29,7 +32,15 @@ export function memoryDatabase({ now = () => new Date() }: { readonly now?: () =
 
   return {
     newTenant,
-    tenants: { findByName: async (name) => tables.tenants.get(name) ?? null },
+    tenants: {
+      findByName: async (name) => tables.tenants.get(name) ?? null,
+      async setWeight(tenantId, weight) {
+        if (!Number.isInteger(weight) || weight < 1 || weight > WEIGHT_MAX) throw new SluiceError('request_invalid')
+        if (!tables.tenants.values().some((id) => id === tenantId)) return false
+        tables.weights.set(tenantId, weight)
+        return true
+      },
+    },
     tokens: memoryTokens(tables),
     products: memoryProducts(tables),
     catalogue: memoryCatalogue(),
@@ -40,6 +51,7 @@ export function memoryDatabase({ now = () => new Date() }: { readonly now?: () =
     outbox: memoryOutbox(tables),
     idempotency: memoryIdempotencyKeys(tables),
     nonces: memoryNonces(tables),
+    urlSources: memoryUrlSources(tables),
     hooks: memoryHooks(tables),
     signals,
     ping: async () => {},

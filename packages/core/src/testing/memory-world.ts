@@ -1,4 +1,5 @@
 import type { IntakeWorld } from '../accept-upload.ts'
+import { openFetchSlots } from '../fetch-slots.ts'
 import { DEFAULT_LIMITS } from '../limits.ts'
 import { SluiceError } from '../errors.ts'
 import type { Fetcher, Objects, Observed, Observer, World } from '../ports.ts'
@@ -37,6 +38,7 @@ export function memoryWorld(parts: WorldParts = {}): MemoryWorld {
     observer,
     policy: { keepGps: false, roles: DEFAULT_ROLES, guestTenant: null, publicUrl: null },
     fetcher: unreachable,
+    fetchSlots: openFetchSlots({ limits: parts.limits ?? DEFAULT_LIMITS, max: Infinity, now: clock.now }),
     secretKey: 'a-secret-key-for-tests',
     limits: DEFAULT_LIMITS,
     newId,
@@ -58,7 +60,11 @@ export function memoryWorld(parts: WorldParts = {}): MemoryWorld {
 
 /** There is nothing out there. */
 const unreachable: Fetcher = {
+  check: (url) => url,
   fetch: async () => {
+    throw new SluiceError('url_unreachable')
+  },
+  fetchChanged: async () => {
     throw new SluiceError('url_unreachable')
   },
 }

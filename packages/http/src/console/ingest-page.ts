@@ -14,6 +14,7 @@ import {
   type Problem,
   SluiceError,
   type TenantId,
+  shownUrl,
   type TimelineEntry,
 } from '@sluice/core'
 import { callerOf } from '../authenticate.ts'
@@ -97,7 +98,7 @@ function page(story: Story, jobPath: IngestPageOptions['jobPath']): Html {
 }
 
 function fileName({ ingest: { source }, file }: Story): string {
-  return (source.kind === 'staged' ? source.fileName : file?.name) ?? 'Unnamed file'
+  return (source.kind === 'file' ? file?.name : (source.fileName ?? file?.name)) ?? 'Unnamed file'
 }
 
 function replayButton({ id }: Ingest): Html {
@@ -133,7 +134,7 @@ function facts(title: string, rows: readonly Fact[]): Html {
 }
 
 function requestFacts({ ingest, product }: Story, jobPath: IngestPageOptions['jobPath']): readonly Fact[] {
-  const { id, source, target, attempts, epoch, createdAt, finishedAt } = ingest
+  const { id, target, attempts, epoch, createdAt, finishedAt } = ingest
   const placement = target?.kind === 'attach' ? target.placement : null
   const asked = target?.kind === 'replace' ? target.change : placement
   return [
@@ -148,7 +149,7 @@ function requestFacts({ ingest, product }: Story, jobPath: IngestPageOptions['jo
     ['Hidden', asked?.excluded ? 'yes' : null],
     ['Store view', asked?.store ?? null],
     ['Slot', placement?.slot ?? null],
-    ...(source.kind === 'staged' ? stagedFacts(source) : [['Source', html`the file <code>${source.fileId}</code>`] as const]),
+    ...sourceFacts(ingest),
     ['Received', moment(createdAt)],
     ['Finished', finishedAt && moment(finishedAt)],
     ['Took', finishedAt && duration(finishedAt.getTime() - createdAt.getTime())],
@@ -156,6 +157,12 @@ function requestFacts({ ingest, product }: Story, jobPath: IngestPageOptions['jo
     ['Epoch', epoch],
     ['Job', jobPath && html`<a href="${jobPath({ ingestId: id, epoch })}">${id}-${epoch}</a>`],
   ]
+}
+
+function sourceFacts({ source, fetched }: Ingest): readonly Fact[] {
+  if (source.kind === 'staged') return stagedFacts(source)
+  if (source.kind === 'file') return [['Source', html`the file <code>${source.fileId}</code>`]]
+  return [['Source', html`<code>${shownUrl(source.url)}</code>`], ...(fetched ? stagedFacts(fetched) : [])]
 }
 
 function stagedFacts({ bytes, digest, declaredType }: Extract<Ingest['source'], { kind: 'staged' }>): readonly Fact[] {

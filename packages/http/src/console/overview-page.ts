@@ -6,6 +6,7 @@ import {
   type IngestState,
   type Product,
   type ProductId,
+  shownUrl,
   type TenantId,
 } from '@sluice/core'
 import { callerOf } from '../authenticate.ts'
@@ -133,7 +134,7 @@ function emptyWord(query: ListQuery): string {
 
 function row(ingest: Ingest, products: Listing['products']): Html {
   const { id, state, source, target, attempts, problem, createdAt, finishedAt } = ingest
-  const file = source.kind === 'file' ? `file ${source.fileId}` : (source.fileName ?? 'unnamed')
+  const file = sourceWord(source)
   const label = target?.kind === 'replace' ? target.change.label : target?.placement.label
   const tookMs = finishedAt && finishedAt.getTime() - createdAt.getTime()
   return html`<tr>
@@ -148,6 +149,11 @@ function row(ingest: Ingest, products: Listing['products']): Html {
     <td class="number">${attempts}</td>
     <td>${problem && html`<code>${problem.code}</code>`}</td>
   </tr>`
+}
+
+function sourceWord(source: Ingest['source']): string {
+  if (source.kind === 'file') return `file ${source.fileId}`
+  return source.fileName ?? (source.kind === 'url' ? shownUrl(source.url) : 'unnamed')
 }
 
 /** To everything that was brought to this product. */

@@ -124,6 +124,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   url_invalid: locationInvalid,
   url_forbidden: locationInvalid,
   url_unreachable: locationInvalid,
+  source_unavailable: inOurWords(502, 'Bad Gateway'),
   media_type_missing: invalid,
   media_type_unsupported: invalid,
   media_type_mismatched: invalid,
@@ -147,8 +148,8 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   channel_unknown: unknown,
   hierarchy_unknown: unknown,
   node_unknown: unknown,
-  ingest_unknown: unknown,
   import_unknown: unknown,
+  ingest_unknown: unknown,
   method_not_allowed: inOurWords(405, 'Method Not Allowed'),
   range_unsatisfiable: inOurWords(416, 'Range Not Satisfiable'),
 
@@ -165,7 +166,6 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   // Images have no addresses in this API: one that is not there any more was taken off by somebody else.
   image_unknown: CONFLICT,
   idempotency_key_in_flight: conflicted,
-  ingest_not_replayable: conflicted,
   import_busy: conflicted,
   import_rows_exceeded: tooLarge,
   imports_exceeded: invalid,
@@ -173,6 +173,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   row_invalid: invalid,
   row_conflicted: invalid,
   park_expired: invalid,
+  ingest_not_replayable: conflicted,
   version_required: inOurWords(428, 'Precondition Required'),
 
   sku_taken: { status: 422, title: 'Failed Validation', detail: 'data.attributes.sku: Must be unique amongst products.' },
@@ -189,5 +190,6 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   attempts_exhausted: internal,
   internal_error: internal,
   storage_full: inOurWords(507, 'Insufficient Storage'),
+  service_busy: inOurWords(503, 'Service Unavailable'),
   service_unavailable: inOurWords(503, 'Service Unavailable'),
 }

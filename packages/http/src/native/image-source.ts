@@ -1,21 +1,23 @@
-/** The four forms in which an image comes in, and the one thing that they all mean. */
+/** The five forms in which an image comes in, and the one thing that they all mean. */
 import type { FastifyRequest } from 'fastify'
 import {
   type Caller,
   type FileId,
   type IntakeWorld,
   isUuid,
+  type Origin,
   redeclare,
   SluiceError,
   type StagedUpload,
   stageUpload,
+  urlOrigin,
 } from '@sluice/core'
 import { STRICT_BASE64 } from '../bodies/base64.ts'
 import { type FormProfile, readUpload } from '../bodies/read-upload.ts'
 
 /** Where the image comes from, and everything else that the request said. */
 export interface Given {
-  readonly from: StagedUpload | FileId
+  readonly from: Origin
   readonly fields: Readonly<Record<string, unknown>>
 }
 
@@ -26,7 +28,7 @@ const FORM: FormProfile = {
   raw: true,
 }
 
-/** The four forms become one: staged bytes or a file id, and the fields beside them. */
+/** The forms become one: staged bytes, a file id or an address, and the fields beside them. */
 export async function readSource(world: IntakeWorld, caller: Caller, request: FastifyRequest): Promise<Given> {
   const { tenantId } = caller
   const signal = AbortSignal.timeout(world.limits.requestMsMax)
@@ -38,25 +40,37 @@ export async function readSource(world: IntakeWorld, caller: Caller, request: Fa
       stageUpload(world, tenantId, bytes, { contentType: declaredType, fileName, typeMustMatch: declaredType !== null }, signal),
   })
   try {
-    const { file, file_id: givenId, ...fields } = { ...(request.query as object), ...body.fields } as Record<string, unknown>
+    const {
+      file,
+      file_id: givenId,
+      url: givenUrl,
+      ...fields
+    } = { ...(request.query as object), ...body.fields } as Record<string, unknown>
     // As with every other field, null is the same as nothing.
     const fileId = givenId ?? undefined
-    if (body.staged && fileId !== undefined)
-      throw new SluiceError('source_ambiguous', 'Give the file itself or a file_id, not both.')
+    const url = givenUrl ?? undefined
+    const sources = [body.staged ?? file ?? undefined, fileId, url].filter((source) => source !== undefined)
+    if (sources.length > 1)
+      throw new SluiceError('source_ambiguous', 'Give the file itself, a file_id or a url, not several of them.')
+    if (url !== undefined) return { from: urlOrigin(world, urlText(url), null), fields }
     if (body.staged) return declareStaged(world, body.staged, file, fields)
     if (fileId === undefined)
       throw new SluiceError(
         'source_missing',
-        'Send a file as multipart/form-data, as JSON with file.base64, as a raw image body, or give a file_id.',
+        'Send a file as multipart/form-data, as JSON with file.base64, as a raw image body, or give a file_id or a url.',
       )
     if (typeof fileId !== 'string' || !isUuid(fileId))
       throw new SluiceError('file_reference_unknown', 'file_id must be the id of a file.')
-    if (file !== undefined) throw new SluiceError('source_ambiguous', 'Give the file itself or a file_id, not both.')
     return { from: fileId.toLowerCase() as FileId, fields }
   } catch (error) {
     await body.staged?.discard()
     throw error
   }
+}
+
+function urlText(url: unknown): string {
+  if (typeof url !== 'string') throw new SluiceError('url_invalid', 'url must be a text: the address of the file.')
+  return url
 }
 
 /** In JSON the type and the name stand beside the content, before or after it, and the file's name is also the image's. */

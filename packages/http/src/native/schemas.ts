@@ -136,6 +136,7 @@ const ingestFields = {
   product_id: nullable(uuid),
   file_name: nullable(Type.String()),
   bytes: nullable(Type.Integer()),
+  source_url: nullable(Type.String({ description: 'Where the file is fetched from; its query is not shown.' })),
   attempts: Type.Integer(),
   result: nullable(Type.Object({ file_id: uuid, file: link, image_id: nullable(uuid), image: nullable(link) })),
   error: nullable(Problem),

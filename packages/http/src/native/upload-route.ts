@@ -39,7 +39,7 @@ export async function uploadRoute(app: FastifyInstance, { url, limits, hasPlace,
 }
 
 const description = [
-  'In one of four forms: `multipart/form-data` (parts in any order), JSON with the content as base64, JSON with a `file_id`, or a raw image body with the fields in the query.',
+  'In one of five forms: `multipart/form-data` (parts in any order), JSON with the content as base64, JSON with a `file_id`, JSON with a `url` that Sluice fetches, or a raw image body with the fields in the query.',
   'Answers 202 with the address of the ingest, or with `Prefer: wait=N` (seconds) the finished result as 201.',
   'A request that carries an `Idempotency-Key` may be sent again: it is done once and answered the same.',
 ].join('\n\n')
@@ -76,6 +76,7 @@ function bodies(limits: Limits, hasPlace: boolean) {
         schema: Type.Union([
           Type.Object({ file: base64, ...fields }, { additionalProperties: false }),
           Type.Object({ file_id: Type.String({ format: 'uuid' }), ...fields }, { additionalProperties: false }),
+          Type.Object({ url: Type.String({ format: 'uri', maxLength: 2048 }), ...fields }, { additionalProperties: false }),
         ]),
       },
       'image/*': { schema: binary },

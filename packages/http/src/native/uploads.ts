@@ -1,8 +1,9 @@
-/** The main job on the wire: an image comes in by one of four forms, and its ingest, or the finished image, goes out. */
+/** The main job on the wire: an image comes in by one of five forms, and its ingest, or the finished image, goes out. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import {
   acceptIngest,
   type Caller,
+  discardOrigin,
   type Ingest,
   type IngestId,
   type IntakeWorld,
@@ -11,12 +12,13 @@ import {
   type Product,
   readPlacement,
   SluiceError,
+  sourceOf,
 } from '@sluice/core'
 import { callerOf } from '../authenticate.ts'
 import { PROBLEM_TYPE, problemOf } from '../problem.ts'
 import { type Given, readSource } from './image-source.ts'
 import type { NativeOptions } from './index.ts'
-import { fingerprintOf, openRepeatable, type Repeatable, sendRecorded } from '../idempotency.ts'
+import { fingerprintOf, openRepeatable, type Repeatable, sendRecorded, sourceText } from '../idempotency.ts'
 import { preferredWaitMs } from '../prefer.ts'
 import { waitForEnd } from '../wait-for-end.ts'
 import { filePath, fileView, imagePath, imageView, ingestPath, ingestView } from './views.ts'
@@ -61,8 +63,11 @@ async function receive(
   try {
     const placement = readPlacement(fields, world)
     if (!product) refuseFields(fields)
-    const source = typeof from === 'string' ? from : `${from.source.digest} ${from.source.declaredType} ${from.source.fileName}`
-    const fingerprint = fingerprintOf({ address: `${request.method} ${product?.id ?? 'files'}`, source, fields: placement })
+    const fingerprint = fingerprintOf({
+      address: `${request.method} ${product?.id ?? 'files'}`,
+      source: sourceText(sourceOf(from)),
+      fields: placement,
+    })
     if (earlier) return await findEarlier(world, caller, earlier, fingerprint, from)
 
     const target = product && ({ kind: 'attach', productId: product.id, placement } as const)
@@ -75,7 +80,7 @@ async function receive(
     })
   } catch (error) {
     // acceptIngest has discarded what it may; doing it twice is harmless, and anything but a refusal leaves the bytes to their ingest.
-    if (isRefusal(error)) await discard(from)
+    if (isRefusal(error)) await discardOrigin(from)
     throw error
   }
 }
@@ -87,7 +92,7 @@ async function findEarlier(
   fingerprint: string,
   from: Given['from'],
 ): Promise<Ingest> {
-  await discard(from)
+  await discardOrigin(from)
   if (earlier.fingerprint !== fingerprint) throw new SluiceError('idempotency_key_reused')
   const ingest = await world.database.ingests.find(caller.tenantId, earlier.ingestId)
   if (!ingest) throw new SluiceError('ingest_unknown')
@@ -99,10 +104,6 @@ function refuseFields(fields: Given['fields']): void {
   const field = Object.keys(fields).find((name) => name !== 'name')
   if (field !== undefined)
     throw new SluiceError('request_invalid', `${field} is not a field of this request: a file has no place on a product.`)
-}
-
-async function discard(from: Given['from']): Promise<void> {
-  if (typeof from !== 'string') await from.discard()
 }
 
 /** 202 with the ingest's address, or the finished result for a client that preferred to wait for it. */

@@ -7,6 +7,7 @@ import {
   type Problem,
   type Product,
   type ProductImage,
+  shownUrl,
   type TimelineEntry,
 } from '@sluice/core'
 
@@ -84,14 +85,15 @@ export function imageView(image: ProductImage, rank: number) {
 }
 
 export function ingestView(ingest: Ingest) {
-  const { id, state, source, target, attempts, result, problem } = ingest
+  const { id, state, source, fetched, target, attempts, result, problem } = ingest
   const self = ingestPath(id)
   return {
     id,
     state,
     product_id: target?.productId ?? null,
-    file_name: source.kind === 'staged' ? source.fileName : null,
-    bytes: source.kind === 'staged' ? source.bytes : null,
+    file_name: source.kind === 'file' ? null : source.fileName,
+    bytes: source.kind === 'staged' ? source.bytes : (fetched?.bytes ?? null),
+    source_url: source.kind === 'url' ? shownUrl(source.url) : null,
     attempts,
     result: result && {
       file_id: result.fileId,

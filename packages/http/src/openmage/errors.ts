@@ -119,6 +119,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   attempts_exhausted: INTERNAL_ERROR,
   internal_error: INTERNAL_ERROR,
   storage_full: inOurWords,
+  service_busy: unavailable,
   service_unavailable: unavailable,
 
   // What no request of this API can meet.
@@ -127,6 +128,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   url_invalid: inOurWords,
   url_forbidden: inOurWords,
   url_unreachable: inOurWords,
+  source_unavailable: inOurWords,
   attribute_unknown: inOurWords,
   channel_unknown: inOurWords,
   hierarchy_unknown: inOurWords,
@@ -141,7 +143,6 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   node_name_taken: inOurWords,
   node_slug_taken: inOurWords,
   node_cyclic: inOurWords,
-  ingest_not_replayable: inOurWords,
   import_busy: inOurWords,
   import_rows_exceeded: inOurWords,
   imports_exceeded: inOurWords,
@@ -149,6 +150,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   row_invalid: inOurWords,
   row_conflicted: inOurWords,
   park_expired: inOurWords,
+  ingest_not_replayable: inOurWords,
   signature_invalid: tokenRejected,
   hook_source_unknown: inOurWords,
   hook_event_unknown: inOurWords,

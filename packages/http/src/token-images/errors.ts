@@ -66,6 +66,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   url_invalid: imageInOurWords,
   url_forbidden: imageInOurWords,
   url_unreachable: imageInOurWords,
+  source_unavailable: inOurWords,
 
   media_type_missing: noImage,
   media_type_unsupported: noImage,
@@ -91,8 +92,8 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   channel_unknown: notFound,
   hierarchy_unknown: notFound,
   node_unknown: notFound,
-  ingest_unknown: notFound,
   import_unknown: notFound,
+  ingest_unknown: notFound,
   method_not_allowed: (_error, { method }) => detail(405, `Method "${method}" not allowed.`),
   range_unsatisfiable: inOurWords,
 
@@ -112,7 +113,6 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   idempotency_key_invalid: inOurWords,
   idempotency_key_in_flight: inOurWords,
   idempotency_key_reused: inOurWords,
-  ingest_not_replayable: inOurWords,
   import_busy: inOurWords,
   import_rows_exceeded: inOurWords,
   imports_exceeded: inOurWords,
@@ -120,6 +120,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   row_invalid: inOurWords,
   row_conflicted: inOurWords,
   park_expired: inOurWords,
+  ingest_not_replayable: inOurWords,
   signature_invalid: detail(401, 'Invalid token.'),
   hook_source_unknown: notFound,
   hook_event_unknown: notFound,
@@ -131,5 +132,6 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   attempts_exhausted: failed,
   internal_error: failed,
   storage_full: inOurWords,
+  service_busy: inOurWords,
   service_unavailable: inOurWords,
 }

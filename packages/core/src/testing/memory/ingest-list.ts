@@ -20,13 +20,15 @@ export function listIngests(
     .slice(0, limit)
 }
 
-function mentions(tables: Tables, { id, tenantId, source, target, result, problem }: Ingest, text: string): boolean {
+function mentions(tables: Tables, { id, tenantId, source, fetched, target, result, problem }: Ingest, text: string): boolean {
   const row = target && findProduct(tables, tenantId, { kind: 'id', id: target.productId })
   const image = row?.images.find((image) => image.id === result?.imageId)
-  const staged = source.kind === 'staged' ? source : null
+  const staged = source.kind === 'staged' ? source : fetched
+  const url = source.kind === 'url' ? source.url.split('?')[0] : null
+  const fileName = source.kind === 'file' ? null : source.fileName
   const asked = target?.kind === 'attach' ? target.placement : target?.change
   const askedName = target?.kind === 'attach' ? target.placement.name : null
-  const parts = [staged?.fileName, asked?.label, askedName, image?.name, problem?.code, problem?.detail]
+  const parts = [fileName, url, asked?.label, askedName, image?.name, problem?.code, problem?.detail]
   const wholes = [
     id,
     staged?.digest,

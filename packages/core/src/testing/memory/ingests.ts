@@ -6,6 +6,7 @@ import { holdNewAnswer, memoryAnswers } from './answers.ts'
 import { commitIngest } from './commit.ts'
 import { bindKey } from './idempotency.ts'
 import { listIngests } from './ingest-list.ts'
+import { parked, settleParked } from './parking.ts'
 import { enqueue, type Tables, writeIngest } from './tables.ts'
 
 export function memoryIngests(tables: Tables): Ingests {
@@ -27,16 +28,17 @@ export function memoryIngests(tables: Tables): Ingests {
       const known = find(ingest.tenantId, ingest.id)
       if (known) return known
       if (!bindKey(tables, ingest)) throw new SluiceError('idempotency_key_in_flight')
-      const accepted = writeIngest(tables, received(ingest, now()), { own: { step: 'accept', outcome: 'done' } })
+      const accepted = writeIngest(tables, received(tables, ingest), { own: { step: 'accept', outcome: 'done' } })
       tables.askers.set(ingest.id, ingest.tokenId)
       holdNewAnswer(tables, ingest)
+      if (accepted.state === 'parked') return writeIngest(tables, accepted, { own: { step: 'park', outcome: 'done' } })
       enqueue(tables, accepted)
       return accepted
     },
 
     async start(id, epoch) {
       const ingest = ingests.get(id)
-      if (!ingest || ingest.epoch !== epoch || isTerminal(ingest.state)) return null
+      if (!ingest || ingest.epoch !== epoch || !mayRun(ingest)) return null
       const running = { ...ingest, state: 'running', attempts: ingest.attempts + 1 } as const
       const started = writeIngest(tables, running, { own: { step: 'start', outcome: 'done' } })
       wake(id)
@@ -60,6 +62,24 @@ export function memoryIngests(tables: Tables): Ingests {
       return true
     },
 
+    async putBack(id) {
+      const ingest = ingests.get(id)
+      if (ingest?.state !== 'running') return false
+      writeIngest(tables, { ...ingest, state: 'received', attempts: Math.max(ingest.attempts - 1, 0) }, {})
+      const lines = tables.timelines.get(id) ?? []
+      const last = lines.findLastIndex(({ step }) => step === 'start')
+      tables.timelines.set(id, lines.toSpliced(last, last < 0 ? 0 : 1))
+      wake(id)
+      return true
+    },
+
+    async noteFetched(id, fetched) {
+      const ingest = ingests.get(id)
+      if (ingest?.state !== 'running' || ingest.source.kind !== 'url') return
+      const source = { ...ingest.source, fileName: ingest.source.fileName ?? fetched.fileName }
+      writeIngest(tables, { ...ingest, source, fetched: { ...fetched, fileName: source.fileName } }, {})
+    },
+
     async replay(tenantId, id) {
       const ingest = find(tenantId, id)
       if (!ingest) throw new SluiceError('ingest_unknown')
@@ -67,7 +87,7 @@ export function memoryIngests(tables: Tables): Ingests {
       const { epoch } = ingest
       const anew = { ...ingest, state: 'received', attempts: 0, epoch: epoch + 1, problem: null, finishedAt: null } as const
       const replayed = writeIngest(tables, anew, { own: { step: 'replay', outcome: 'done' } })
-      enqueue(tables, replayed)
+      enqueue(tables, replayed, replayed.updatedAt)
       return replayed
     },
 
@@ -75,20 +95,22 @@ export function memoryIngests(tables: Tables): Ingests {
       const queued = new Set(tables.outbox.values().map(({ job }) => job.ingestId))
       const before = now().getTime() - idleMs
       const idle = [...ingests.values()]
-        .filter(({ state }) => state === 'received' || state === 'running')
+        .filter(mayRun)
         .filter(({ id, updatedAt }) => updatedAt.getTime() < before && !queued.has(id))
         .sort((a, b) => Number(a.updatedAt) - Number(b.updatedAt))
         .slice(0, limit)
       for (const ingest of idle) {
-        const anew = { ...ingest, epoch: ingest.epoch + 1 }
-        enqueue(tables, writeIngest(tables, anew, { own: { step: 'requeue', outcome: 'done' } }))
+        const touched = writeIngest(tables, ingest, { own: { step: 'requeue', outcome: 'done' } })
+        enqueue(tables, touched, touched.createdAt, true)
       }
       return idle.map(({ id }) => id)
     },
 
-    async stagedInUse(keys) {
-      const needed = ingests.values().filter(({ state }) => state !== 'committed' && state !== 'rejected')
-      const needs = new Set(needed.map(({ source }) => (source.kind === 'staged' ? source.key : '')))
+    settleParked: async (limit) => settleParked(tables, limit),
+
+    async stagedInUse(keys, failedMs) {
+      const needed = ingests.values().filter((ingest) => needsBytes(tables, ingest, failedMs))
+      const needs = new Set(needed.map(({ source, fetched }) => (source.kind === 'staged' ? source.key : (fetched?.key ?? ''))))
       return new Set(keys.filter((key) => needs.has(key)))
     },
 
@@ -96,19 +118,33 @@ export function memoryIngests(tables: Tables): Ingests {
       const all = [...ingests.values()]
       const count = (state: IngestState) => all.filter((ingest) => ingest.state === state).length
       const states = Object.fromEntries(INGEST_STATES.map((state) => [state, count(state)])) as Record<IngestState, number>
-      const openSince = all.filter(({ state }) => !isTerminal(state)).map(({ createdAt }) => createdAt.getTime())
+      const openSince = all.filter(mayRun).map(({ createdAt }) => createdAt.getTime())
       return { states, oldestOpenMs: now().getTime() - Math.min(now().getTime(), ...openSince), outbox: tables.outbox.size }
+    },
+    // It counts all of them each time.
+    tally: async () => {},
+
+    async load(failedMs) {
+      const bytesOf = ({ source }: Ingest) => (source.kind === 'staged' ? source.bytes : 0)
+      const staged = ingests.values().filter((ingest) => needsBytes(tables, ingest, failedMs))
+      return {
+        waiting: [...ingests.values()].filter(mayRun).length,
+        stagedBytes: staged.reduce((sum, ingest) => sum + bytesOf(ingest), 0),
+      }
     },
   }
 }
 
-function received({ id, tenantId, source, target }: NewIngest, now: Date): Ingest {
+function received(tables: Tables, ingest: NewIngest): Ingest {
+  const { id, tenantId, source, lane = 'interactive' } = ingest
+  const now = tables.now()
   return {
     id,
     tenantId,
     source,
-    target,
-    state: 'received',
+    fetched: null,
+    lane,
+    ...parked(tables, ingest),
     attempts: 0,
     epoch: 0,
     result: null,
@@ -117,4 +153,13 @@ function received({ id, tenantId, source, target }: NewIngest, now: Date): Inges
     updatedAt: now,
     finishedAt: null,
   }
+}
+
+function mayRun({ state }: Ingest): boolean {
+  return state === 'received' || state === 'running'
+}
+
+function needsBytes({ now }: Tables, { state, finishedAt }: Ingest, failedMs: number): boolean {
+  if (state === 'committed' || state === 'rejected') return false
+  return finishedAt === null || now().getTime() - finishedAt.getTime() < failedMs
 }

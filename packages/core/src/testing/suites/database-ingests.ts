@@ -3,7 +3,7 @@ import type { Problem } from '../../errors.ts'
 import type { IngestId, ProductId } from '../../ids.ts'
 import type { Ingest } from '../../ingest.ts'
 import { aNewIngest, aPlacement, aStagedSource, aTimelineEntry, newId } from '../builders.ts'
-import { eventually, expectRefusal, present, type Subject } from './catalogue.ts'
+import { eventually, expectRefusal, LONG_MS, present, SHORT_MS, type Subject } from './catalogue.ts'
 
 const OUTAGE: Problem = { code: 'service_unavailable', detail: 'The store is away.' }
 const CORRUPT: Problem = { code: 'image_corrupt', detail: 'Not "decodable": ü', details: { frame: 3, nested: { at: [1, 2] } } }
@@ -46,6 +46,9 @@ export function ingestTests({ catalogue }: Subject): void {
       const ingest = await ingests().accept(wanted)
       expect(ingest).toEqual({
         ...kept,
+        fetched: null,
+        lane: 'interactive',
+        parking: null,
         state: 'received',
         attempts: 0,
         epoch: 0,
@@ -258,7 +261,8 @@ export function ingestTests({ catalogue }: Subject): void {
     await ingests().end(rejected.id, 'rejected', CORRUPT, [])
     await catalogue().commit(committed)
     const keys = sources.map(({ key }) => key)
-    expect(await ingests().stagedInUse([...keys, 'staged/nobodys'])).toEqual(new Set(keys.slice(0, 4)))
-    expect(await ingests().stagedInUse([])).toEqual(new Set())
+    expect(await ingests().stagedInUse([...keys, 'staged/nobodys'], LONG_MS)).toEqual(new Set(keys.slice(0, 4)))
+    expect(await ingests().stagedInUse([], LONG_MS)).toEqual(new Set())
+    await eventually(async () => expect(await ingests().stagedInUse(keys, SHORT_MS)).toEqual(new Set(keys.slice(0, 3))))
   })
 }
