@@ -130,6 +130,20 @@ describe('processInbox', () => {
     expect(await ingests()).toHaveLength(2)
   })
 
+  it('tells numbers apart that JavaScript does not', async () => {
+    const { world, source, eventOf, ingests } = await openSource({}, { ...MAPPING, key: '/id' })
+    expect(Number('788032119674292922')).toBe(Number('788032119674292923'))
+    for (const id of ['788032119674292922', '788032119674292923', '788032119674292922', '0.5', '1e3']) {
+      const eventId = newId() as HookEventId
+      const body = Buffer.from(`{"sku":"shirt","images":[{"id":${id},"file":"${FILE}"}]}`)
+      const said = { saidId: null, headers: {}, body }
+      await world.database.hooks.receive({ id: eventId, tenantId: source.tenantId, sourceId: source.id, key: eventId, ...said })
+      await processInbox(world)
+      expect((await eventOf(eventId))?.state).toBe('processed')
+    }
+    expect(await ingests()).toHaveLength(4)
+  })
+
   it('does not begin what it could not end in its time', async () => {
     const { world, receive, eventOf } = await openSource()
     const ids = [await receive(twoImages), await receive(twoImages)]

@@ -80,13 +80,20 @@ function readEvent(
   { headers, body }: Pick<HookEvent, 'headers' | 'body'>,
 ): ReadEvent {
   try {
-    const document: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
+    const document = parseEvent(new TextDecoder('utf-8', { fatal: true }).decode(body))
     return mapEvent(mapping, { headers, document }, world)
   } catch (error) {
     if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error
     const detail = error instanceof SyntaxError ? `${error.message}.` : 'The body is not UTF-8.'
     return { kind: 'faulty', problem: { code: 'json_invalid', detail } }
   }
+}
+
+/** JavaScript rounds integers above 2^53, and Shopify numbers its products beyond: such a one is its digits, as a text. */
+function parseEvent(text: string): unknown {
+  const keepDigits = (_: string, value: unknown, { source }: { readonly source?: string } = {}) =>
+    typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(source ?? '') ? source : value
+  return JSON.parse(text, keepDigits)
 }
 
 /** What an event would do, without doing it. */

@@ -14,6 +14,7 @@ import {
 import { Type, type Static } from 'typebox'
 import { callerOf } from '../authenticate.ts'
 import { publicUrl } from '../dialect.ts'
+import { rawBody, takeRawBodies } from '../hooks/raw-bodies.ts'
 import { keptHeaders, secretFault } from '../hooks/verify.ts'
 import type { NativeOptions } from './index.ts'
 import * as hooks from './hook-schemas.ts'
@@ -134,24 +135,29 @@ export async function hookSourceRoutes(app: FastifyInstance, { world }: NativeOp
     },
   )
 
+  await app.register(dryRunRoute, { world })
+}
+
+async function dryRunRoute(app: FastifyInstance, { world }: Pick<NativeOptions, 'world'>): Promise<void> {
+  const { limits } = world
+  takeRawBodies(app)
   app.post<{ Params: Static<typeof SourceParams> }>(
     '/hook-sources/:source/dry-run',
     {
       config: { access: 'admin' },
       bodyLimit: limits.hookBodyBytesMax,
       schema: {
-        tags,
+        tags: ['Webhooks in'],
         summary: 'Show what an event would do, without doing it',
         description: 'The body is the event as the sender would send it, unsigned; so are the headers that the mapping asks for.',
         params: SourceParams,
-        body: Type.Unknown(),
         response: { 200: hooks.DryRun, ...schemas.problems(400, 404, 413, 415) },
       },
     },
     async (request) => {
       const source = await findSource(world, request)
-      const body = Buffer.from(JSON.stringify(request.body))
-      return dryRunView(await previewEvent(world, source, { headers: keptHeaders(request.headers, limits), body }))
+      const event = { headers: keptHeaders(request.headers, limits), body: rawBody(request) }
+      return dryRunView(await previewEvent(world, source, event))
     },
   )
 }

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type HookEventId, type HookSource, type HookSourceId, isUuid, openSecret, SluiceError } from '@sluice/core'
 import { Type, type Static } from 'typebox'
 import { refuseContentEncoding } from '../bodies/content-encoding.ts'
+import { rawBody, takeRawBodies } from '../hooks/raw-bodies.ts'
 import { keptHeaders, verifyRequest } from '../hooks/verify.ts'
 import type { NativeOptions } from './index.ts'
 import { HookReceipt } from './hook-schemas.ts'
@@ -15,9 +16,7 @@ const Params = Type.Object({ source: Type.String({ description: 'The id of the s
  */
 export async function hookRoutes(app: FastifyInstance, { world }: NativeOptions): Promise<void> {
   const { database, limits, observer } = world
-  app.removeAllContentTypeParsers()
-  // The signature is over the bytes: what a parser makes of them could not be checked.
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, async (_request: FastifyRequest, body: Buffer) => body)
+  takeRawBodies(app)
 
   app.post<{ Params: Static<typeof Params> }>(
     '/hooks/:source',
@@ -36,7 +35,7 @@ export async function hookRoutes(app: FastifyInstance, { world }: NativeOptions)
     async (request) => {
       refuseContentEncoding(request.headers)
       const source = await findSource(request.params.source)
-      const body = request.body instanceof Uint8Array ? request.body : new Uint8Array()
+      const body = rawBody(request)
       const secrets = clearSecrets(source, request)
       const options = { secrets, now: world.now(), skewMs: limits.hookSkewMsMax }
       const verified = verifyRequest(source.verifier, { headers: request.headers, body }, options)
