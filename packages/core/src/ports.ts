@@ -4,6 +4,7 @@ import type { Problem } from './errors.ts'
 import type { Facts, File } from './file.ts'
 import type { HookEventState, Hooks } from './hook.ts'
 import type { ChildRef, Hierarchy, HierarchyFields, Node, NodeFields } from './hierarchy.ts'
+import type { Imports } from './import.ts'
 import type {
   Digest,
   FileId,
@@ -68,6 +69,7 @@ export interface Database {
   readonly files: Files
   readonly ingests: Ingests
   readonly outbox: Outbox
+  readonly imports: Imports
   readonly idempotency: IdempotencyKeys
   readonly nonces: Nonces
   readonly urlSources: UrlSources
@@ -77,9 +79,13 @@ export interface Database {
   ping(): Promise<void>
 }
 
+export const WEIGHT_MAX = 1_000
+
 export interface Tenants {
   /** The tenant `default` exists from the first migration. */
   findByName(name: string): Promise<TenantId | null>
+  /** Its share of the queue while others wait too, from 1, which is everybody's at first, to `WEIGHT_MAX`. False when there is no such tenant. */
+  setWeight(tenantId: TenantId, weight: number): Promise<boolean>
 }
 
 export const TOKEN_ROLES = ['admin', 'writer', 'reader'] as const
@@ -263,6 +269,8 @@ export interface ImageChange {
 export interface ProductImages {
   /** Version and images of one moment. */
   list(tenantId: TenantId, ref: ProductRef): Promise<ImageList | null>
+  /** Where those of its images came from that were fetched. */
+  urls(tenantId: TenantId, productId: ProductId): Promise<ReadonlyMap<ImageId, string>>
   find(
     tenantId: TenantId,
     ref: ProductRef,
@@ -310,6 +318,8 @@ export interface Files {
    * Throws `owned_by_organization` where one of these products is the organization's.
    */
   remove(tenantId: TenantId, fileId: FileId): Promise<boolean>
+  /** The oldest file of each of these digests that there is. */
+  findByDigests(tenantId: TenantId, digests: readonly Digest[]): Promise<ReadonlyMap<Digest, FileId>>
   /** What is known of bytes that this tenant has stored before. What was found first stays, for all files of these bytes. */
   findFacts(tenantId: TenantId, digest: Digest): Promise<Facts | null>
 }
@@ -635,6 +645,10 @@ export type Observed =
   | { readonly kind: 'ingest.postponed'; readonly ingestId: IngestId; readonly waitMs: number; readonly cause: unknown }
   | { readonly kind: 'outbox.relayed'; readonly count: number }
   | { readonly kind: 'ingest.requeued'; readonly ingestIds: readonly IngestId[] }
+  /** Their product was there, and nobody had told them. */
+  | { readonly kind: 'ingest.unparked'; readonly ingestIds: readonly IngestId[] }
+  /** Their product did not come in time. */
+  | { readonly kind: 'ingest.expired'; readonly ingestIds: readonly IngestId[] }
   | { readonly kind: 'staging.swept'; readonly count: number }
   | { readonly kind: 'hook.received'; readonly sourceId: HookSourceId; readonly isNew: boolean }
   | { readonly kind: 'hook.ended'; readonly eventId: HookEventId; readonly state: HookEventState; readonly ingests: number }

@@ -1,8 +1,8 @@
 import type { World } from './ports.ts'
 
 /**
- * Ingests that nobody has touched for longer than any run may take are queued again under a new epoch: whatever the
- * queue has lost is rebuilt from the database. Returns how many.
+ * Ingests that nobody has touched for longer than any run may take are queued again: whatever the queue has lost is rebuilt from
+ * the database. What it has not lost keeps its job, which is not added twice. Returns how many.
  */
 export async function reconcile({ database, limits, observer }: World): Promise<number> {
   const ingestIds = await database.ingests.requeueIdle(limits.reconcileAfterMs, limits.reconcileBatchMax)

@@ -1,15 +1,32 @@
-import type { World } from './ports.ts'
+import { LANES, type Lane } from './ingest.ts'
+import type { Limits } from './limits.ts'
+import type { OutboxEntry, QueueWaiting, World } from './ports.ts'
 
 /**
- * One turn of the relay: rows of the outbox become jobs. Rows are leased, not locked, so that the queue is never called
- * inside a transaction; a relay that dies between adding and removing leaves rows that are added again under the same job
- * ids. Returns how many rows it took; a full batch means that more are waiting.
+ * One turn of the relay: rows of the outbox become jobs, as long as few wait in the queue, so that what goes next is decided in the
+ * database, fairly, and as late as possible. Rows are leased, not locked, so that the queue is never called inside a transaction; a
+ * relay that dies between adding and removing leaves rows that are added again under the same job ids. Several relays may each see
+ * the same room and overfill it by a batch. Returns how many rows it took; a full batch means that more are waiting.
  */
 export async function relayOutbox({ database, queue, limits, observer }: World): Promise<number> {
-  const entries = await database.outbox.claim(limits.relayBatchMax, limits.relayLeaseMs)
+  const entries = await database.outbox.claim(roomIn(await queue.waiting(), limits), limits.relayLeaseMs)
   if (entries.length === 0) return 0
-  await queue.add(entries.map((entry) => entry.job))
+  for (const lane of LANES) await relayLane(queue, lane, entries)
   await database.outbox.remove(entries.map((entry) => entry.id))
   observer.observe({ kind: 'outbox.relayed', count: entries.length })
   return entries.length
+}
+
+async function relayLane(queue: World['queue'], lane: Lane, entries: readonly OutboxEntry[]): Promise<void> {
+  const jobs = (again: boolean) => entries.filter((entry) => entry.lane === lane && entry.again === again).map(({ job }) => job)
+  if (jobs(true).length > 0) await queue.add(jobs(true), { lane, again: true })
+  if (jobs(false).length > 0) await queue.add(jobs(false), { lane })
+}
+
+/** What is interactive finds room however much of the rest waits in the queue: it goes before that there, too. */
+function roomIn(waiting: QueueWaiting, limits: Limits): Record<Lane, number> {
+  const { queueDepthMax, queueDelayedMax, relayBatchMax } = limits
+  const room = Math.min(relayBatchMax, Math.max(0, queueDelayedMax - waiting.delayed))
+  const interactive = Math.min(room, Math.max(0, queueDepthMax - waiting.interactive))
+  return { interactive, import: Math.min(room, Math.max(0, queueDepthMax - waiting.interactive - waiting.import)) }
 }

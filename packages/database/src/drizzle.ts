@@ -23,6 +23,7 @@ export const {
   boolean,
   check,
   customType,
+  doublePrecision,
   foreignKey,
   index,
   integer,

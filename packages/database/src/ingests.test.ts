@@ -73,24 +73,24 @@ describe('an ingest', () => {
     expect(timeline).toContainEqual(entry)
   })
 
-  it('that nobody touches is queued again under a new epoch, once', async () => {
+  it('that nobody touches is queued again under its epoch, once', async () => {
     const { ingests, outbox } = catalogue.database
     const { id, epoch } = await catalogue.accept(null)
     expect(await ingests.requeueIdle(0, 1000)).not.toContain(id)
-    await outbox.remove((await outbox.claim(1000, 60_000)).map((entry) => entry.id))
+    await outbox.remove((await outbox.claim({ interactive: 1000, import: 1000 }, 60_000)).map((entry) => entry.id))
     const requeued = await Promise.all(range(4).map(() => ingests.requeueIdle(0, 1000)))
     expect(requeued.flat().filter((other) => other === id)).toHaveLength(1)
-    const entries = await outbox.claim(1000, 60_000)
-    expect(entries.map((entry) => entry.job)).toContainEqual({ ingestId: id, epoch: epoch + 1 })
+    const entries = await outbox.claim({ interactive: 1000, import: 1000 }, 60_000)
+    expect(entries.map((entry) => entry.job)).toContainEqual({ ingestId: id, epoch })
   })
 
-  it('needs its staged bytes until it is over, or for ever when it failed', async () => {
+  it('needs its staged bytes until it is over, or for a while longer when it failed', async () => {
     const { ingests } = catalogue.database
     const [open, failed, rejected] = [await catalogue.accept(null), await catalogue.accept(null), await catalogue.accept(null)]
     await ingests.end(failed.id, 'failed', FAULT, [])
     await ingests.end(rejected.id, 'rejected', FAULT, [])
     const keys = [open, failed, rejected].map(({ source }) => (source.kind === 'staged' ? source.key : ''))
-    expect(await ingests.stagedInUse([...keys, 'a,"b\\'])).toEqual(new Set(keys.slice(0, 2)))
+    expect(await ingests.stagedInUse([...keys, 'a,"b\\'], 60_000)).toEqual(new Set(keys.slice(0, 2)))
   })
 
   it.for(['a\0b', 'half a pair: \ud800'])(
@@ -161,19 +161,19 @@ describe('the outbox', () => {
     const { outbox } = other.database
     const accepted = []
     for (const _ of range(20)) accepted.push((await other.accept(null)).id)
-    const claims = await Promise.all(range(4).map(() => outbox.claim(5, 60_000)))
+    const claims = await Promise.all(range(4).map(() => outbox.claim({ interactive: 5, import: 5 }, 60_000)))
     expect(
       claims
         .flat()
         .map((entry) => entry.job.ingestId)
         .sort(),
     ).toEqual(accepted.toSorted())
-    expect(await outbox.claim(5, 60_000)).toEqual([])
+    expect(await outbox.claim({ interactive: 5, import: 5 }, 60_000)).toEqual([])
     await other.sql`update outbox set claimed_until = now() - interval '1 ms'`
-    expect((await outbox.claim(100, 0)).map((entry) => entry.job.ingestId)).toEqual(accepted)
+    expect((await outbox.claim({ interactive: 100, import: 100 }, 0)).map((entry) => entry.job.ingestId)).toEqual(accepted)
     await outbox.remove(claims.flat().map((entry) => entry.id))
     await outbox.remove(['9223372036854775807'])
-    expect(await outbox.claim(5, 0)).toEqual([])
+    expect(await outbox.claim({ interactive: 5, import: 5 }, 0)).toEqual([])
   })
 })
 

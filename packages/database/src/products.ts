@@ -1,7 +1,8 @@
-import { type Product, type ProductRef, type Products, SluiceError, type TenantId } from '@sluice/core'
+import { type NewProduct, type Product, type ProductRef, type Products, SluiceError, type TenantId } from '@sluice/core'
 import { and, desc, eq, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
 import { pageOf } from './page.ts'
+import { lockSku, unpark } from './parking.ts'
 import { canExist, only, productOf } from './rows.ts'
 import { products } from './schema.ts'
 import { prepared, type Runner } from './transaction.ts'
@@ -39,7 +40,7 @@ function select(db: Db, kind: ProductRef['kind']) {
     .prepare(`product_by_${kind}`)
 }
 
-export function openProducts({ query }: Runner): Products {
+export function openProducts({ query, transaction }: Runner): Products {
   async function find(tenantId: TenantId, ref: ProductRef): Promise<Product | null> {
     if (!canExist(ref)) return null
     const [row] = await query((db) => byKind[ref.kind](db).execute({ tenantId, value: refValue(ref) }))
@@ -49,10 +50,16 @@ export function openProducts({ query }: Runner): Products {
   return {
     find,
     async create(product) {
-      const [row] = await query((db) => db.insert(products).values(product).onConflictDoNothing().returning())
+      const { tenantId, sku } = product
+      const [row] = await transaction(async (db) => {
+        if (product.kind === 'model') return insert(db, product)
+        await lockSku(db, tenantId, sku)
+        const made = await insert(db, product)
+        if (made.length > 0) await unpark(db, tenantId, sku)
+        return made
+      })
       if (row) return productOf(row)
       // The same call again, after its answer was lost?
-      const { tenantId, sku } = product
       const known = await find(tenantId, product.kind === 'model' ? { kind: 'model', code: sku } : { kind: 'sku', sku })
       if (known?.id === product.id) return known
       throw new SluiceError('sku_taken')
@@ -70,6 +77,10 @@ export function openProducts({ query }: Runner): Products {
       return { items: items.map(productOf), total }
     },
   }
+}
+
+function insert(db: Db, product: NewProduct) {
+  return db.insert(products).values(product).onConflictDoNothing().returning()
 }
 
 export interface LockedProduct {

@@ -1,4 +1,5 @@
-import type { TenantId, Tenants } from '@sluice/core'
+import { SluiceError, type TenantId, type Tenants, WEIGHT_MAX } from '@sluice/core'
+import type { Db } from './connection.ts'
 import { eq } from './drizzle.ts'
 import { isText } from './rows.ts'
 import { tenants } from './schema.ts'
@@ -10,6 +11,11 @@ export function openTenants({ query }: Runner): Tenants {
       if (!isText(name)) return null
       const [row] = await query((db) => db.select({ id: tenants.id }).from(tenants).where(eq(tenants.name, name)))
       return row ? (row.id as TenantId) : null
+    },
+    async setWeight(tenantId, weight) {
+      if (!Number.isInteger(weight) || weight < 1 || weight > WEIGHT_MAX) throw new SluiceError('request_invalid')
+      const update = (db: Db) => db.update(tenants).set({ weight }).where(eq(tenants.id, tenantId)).returning({ id: tenants.id })
+      return (await query(update)).length > 0
     },
   }
 }

@@ -5,7 +5,7 @@ import { STALLS_MAX, STARTS_MAX, type Timing } from './timing.ts'
 /** BullMQ's two ends of a queue, whatever server stands behind them. Payloads are `unknown`: an operator can edit them. */
 export type Producer = Pick<
   Queue<unknown, string, string, unknown, string, string, IQueueBackend>,
-  'add' | 'addBulk' | 'getJobCounts' | 'isPaused' | 'waitUntilReady'
+  'add' | 'addBulk' | 'getJobCounts' | 'getJobState' | 'isPaused' | 'remove' | 'waitUntilReady'
 > & { getBackend(): IQueueBackend }
 
 export type Consumer = Pick<Worker, 'run' | 'close' | 'waitUntilReady'> & { getBackend(): IQueueBackend }

@@ -1,9 +1,9 @@
-import type { IngestJob, JobConsumer, JobHandler, JobQueue } from '@sluice/core'
+import type { IngestJob, JobConsumer, JobHandler, JobQueue, Lane } from '@sluice/core'
 import type { OnError, Producer } from './backend.ts'
 import { openBackend, type QueueConnection } from './connection.ts'
 import { startConsumer } from './consumer.ts'
 import { keepProducer } from './producer.ts'
-import { jobOptions, QUEUES } from './queues.ts'
+import { jobId, jobOptions, QUEUES } from './queues.ts'
 import { TIMING, type Timing } from './timing.ts'
 
 export interface IngestQueue extends JobQueue, AsyncDisposable {
@@ -15,6 +15,9 @@ export interface IngestQueue extends JobQueue, AsyncDisposable {
 }
 
 const JOB_STATES = ['waiting', 'active', 'delayed', 'completed', 'failed'] as const
+
+/** BullMQ's words: what waits with a priority, which is all that is not interactive, it calls prioritized. */
+const WAITING_STATES = ['waiting', 'prioritized', 'delayed'] as const
 
 /** Jobs per state. Completed and failed ones are kept for a while only. */
 export type QueueCounts = Readonly<Record<(typeof JOB_STATES)[number], number>>
@@ -34,8 +37,14 @@ export async function openQueue(connection: QueueConnection, options: QueueOptio
   const consumers: JobConsumer[] = []
 
   const queue: IngestQueue = {
-    async add(jobs) {
-      if (jobs.length > 0) await producer.ask((bull) => addAll(bull, jobs.map(toBullJob)))
+    async add(jobs, { lane = 'interactive', again = false } = {}) {
+      if (again) await producer.ask((bull) => forgetEnded(bull, jobs.map(jobId)))
+      const bullJobs = jobs.map((job) => toBullJob(job, lane))
+      if (jobs.length > 0) await producer.ask((bull) => addAll(bull, bullJobs))
+    },
+    async waiting() {
+      const { waiting = 0, prioritized = 0, delayed = 0 } = await producer.ask((bull) => bull.getJobCounts(...WAITING_STATES))
+      return { interactive: waiting, import: prioritized, delayed }
     },
     consume(handler, { concurrency }) {
       const consumer = startConsumer((process) => backend.openConsumer('ingest', process, concurrency), handler, timing, onError)
@@ -43,10 +52,10 @@ export async function openQueue(connection: QueueConnection, options: QueueOptio
       return consumer
     },
     async counts() {
-      const counts = await producer.ask((bull) => bull.getJobCounts(...JOB_STATES))
+      const counts = await producer.ask((bull) => bull.getJobCounts(...JOB_STATES, 'prioritized'))
       const of = (state: keyof QueueCounts) => counts[state] ?? 0
       return {
-        waiting: of('waiting'),
+        waiting: of('waiting') + (counts['prioritized'] ?? 0),
         active: of('active'),
         delayed: of('delayed'),
         completed: of('completed'),
@@ -77,6 +86,15 @@ async function addAll(producer: Producer, jobs: readonly ReturnType<typeof toBul
   else for (const { name, data, opts } of jobs) await producer.add(name, data, opts)
 }
 
-function toBullJob(job: IngestJob) {
-  return { name: QUEUES.ingest.jobName, data: { ingestId: job.ingestId, epoch: job.epoch }, opts: jobOptions('ingest', job) }
+/** BullMQ would take a job that it still shows for one that is there. One that ends at this moment has done its work. */
+async function forgetEnded(producer: Producer, jobIds: readonly string[]): Promise<void> {
+  for (const id of jobIds) {
+    const state = await producer.getJobState(id)
+    if (state === 'completed' || state === 'failed') await producer.remove(id)
+  }
+}
+
+function toBullJob(job: IngestJob, lane: Lane) {
+  const data = { ingestId: job.ingestId, epoch: job.epoch }
+  return { name: QUEUES.ingest.jobName, data, opts: jobOptions('ingest', job, lane) }
 }

@@ -1,4 +1,4 @@
-import { type IngestJob, isUuid } from '@sluice/core'
+import { type IngestJob, isUuid, type Lane } from '@sluice/core'
 
 const DAY_S = 24 * 60 * 60
 
@@ -41,10 +41,13 @@ export function jobId(job: IngestJob): string {
  */
 const TIDY_ONE_IN = 64
 
+/** BullMQ runs jobs without a priority first, and among the others those with the smallest number. */
+const PRIORITIES: Readonly<Record<Lane, { readonly priority?: number }>> = { interactive: {}, import: { priority: 1 } }
+
 /** What BullMQ must know of a job beside its payload. */
-export function jobOptions(name: QueueName, job: IngestJob) {
+export function jobOptions(name: QueueName, job: IngestJob, lane: Lane) {
   const draw = Number.parseInt(job.ingestId.slice(-2), 16)
-  return { jobId: jobId(job), ...(draw % TIDY_ONE_IN === 0 ? QUEUES[name].keep : {}) }
+  return { jobId: jobId(job), ...PRIORITIES[lane], ...(draw % TIDY_ONE_IN === 0 ? QUEUES[name].keep : {}) }
 }
 
 /** Null for what this version cannot have added; Bull Board lets an operator edit what a job carries. */

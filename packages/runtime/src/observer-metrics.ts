@@ -19,6 +19,8 @@ function createCounters(metrics: Registry) {
     ended: counter('ingests_ended', 'Ingests that are over, by their state and the code of their problem.', 'state', 'code'),
     postponed: counter('ingests_postponed', 'Attempts that will be repeated.'),
     requeued: counter('ingests_requeued', 'Idle ingests that were queued again.'),
+    unparked: counter('ingests_unparked', 'Parked ingests that upkeep found with their product there.'),
+    expired: counter('ingests_expired', 'Parked ingests whose product did not come in time.'),
     relayed: counter('outbox_relayed', 'Jobs taken from the outbox to the queue.'),
     swept: counter('staging_swept', 'Staged objects removed that nothing needed.'),
     hooksReceived: counter('hook_events_received', 'Events acknowledged, and whether they were known before.', 'known'),
@@ -63,6 +65,10 @@ function count(event: Observed, counters: Counters, durations: Durations): void 
       return counters.postponed.inc()
     case 'ingest.requeued':
       return counters.requeued.inc(event.ingestIds.length)
+    case 'ingest.unparked':
+      return counters.unparked.inc(event.ingestIds.length)
+    case 'ingest.expired':
+      return counters.expired.inc(event.ingestIds.length)
     case 'outbox.relayed':
       return counters.relayed.inc(event.count)
     case 'staging.swept':

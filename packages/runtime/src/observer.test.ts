@@ -15,6 +15,8 @@ const EVENTS: { readonly [kind in Observed['kind']]: Extract<Observed, { kind: k
   'ingest.postponed': { kind: 'ingest.postponed', ingestId, waitMs: 500, cause: new Error('connection lost') },
   'outbox.relayed': { kind: 'outbox.relayed', count: 3 },
   'ingest.requeued': { kind: 'ingest.requeued', ingestIds: [ingestId, ingestId] },
+  'ingest.unparked': { kind: 'ingest.unparked', ingestIds: [ingestId] },
+  'ingest.expired': { kind: 'ingest.expired', ingestIds: [ingestId, ingestId, ingestId] },
   'staging.swept': { kind: 'staging.swept', count: 4 },
   'background.failed': { kind: 'background.failed', task: 'relay', cause: new Error('no connection') },
   'hook.received': { kind: 'hook.received', sourceId: randomUUID() as HookSourceId, isNew: true },
@@ -42,7 +44,7 @@ describe('createObserver', () => {
     const written = lines()
     expect(written.map((line) => line['msg'])).toEqual(Object.keys(EVENTS))
     expect(written[2]).toMatchObject({ level: 'info', ingestId, state: 'rejected', code: 'image_corrupt', totalMs: 200 })
-    expect(written[7]).toMatchObject({ level: 'error', task: 'relay', cause: { type: 'Error', message: 'no connection' } })
+    expect(written[9]).toMatchObject({ level: 'error', task: 'relay', cause: { type: 'Error', message: 'no connection' } })
   })
 
   it('keeps steps out of the log at the level info', () => {
@@ -63,6 +65,8 @@ describe('createObserver', () => {
       'sluice_step_duration_seconds_count{step="validate",outcome="done"} 1',
       'sluice_ingests_postponed_total 1',
       'sluice_ingests_requeued_total 2',
+      'sluice_ingests_unparked_total 1',
+      'sluice_ingests_expired_total 3',
       'sluice_outbox_relayed_total 3',
       'sluice_staging_swept_total 4',
       'sluice_background_failures_total{task="relay"} 1',

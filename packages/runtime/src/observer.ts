@@ -31,6 +31,8 @@ const SEVERITIES = {
   'ingest.postponed': 'warn',
   'outbox.relayed': 'debug',
   'ingest.requeued': 'warn',
+  'ingest.unparked': 'info',
+  'ingest.expired': 'info',
   'staging.swept': 'info',
   'hook.received': 'debug',
   'hook.ended': 'info',

@@ -6,8 +6,8 @@ import { readConfig } from './config.ts'
 import { createObserver } from './observer.ts'
 import { openWorker } from './worker.ts'
 
-/** How many of so many idle ingests a worker has queued again when it is stopped, which is after the first `least` of them. */
-async function requeuedOf(ingests: number, { waiting, least }: { waiting: number; least: number }): Promise<number> {
+/** A worker that takes no job, among so many idle ingests of which the queue holds the first, when all have been found idle. */
+async function seenAsIdle(ingests: number, waiting: number) {
   const clock = manualClock()
   await using database = memoryDatabase(clock)
   const tenantId = (await database.tenants.findByName('default')) as TenantId
@@ -16,7 +16,7 @@ async function requeuedOf(ingests: number, { waiting, least }: { waiting: number
     const { id } = await database.ingests.accept(aNewIngest({ tenantId }))
     jobs.push({ ingestId: id, epoch: 0 })
   }
-  await database.outbox.remove((await database.outbox.claim(ingests, 1)).map(({ id }) => id))
+  await database.outbox.remove((await database.outbox.claim({ interactive: ingests, import: ingests }, 1)).map(({ id }) => id))
   await using queue = memoryQueue()
   await queue.add(jobs.slice(0, waiting))
 
@@ -32,15 +32,22 @@ async function requeuedOf(ingests: number, { waiting, least }: { waiting: number
   await using fetcher = openFetcher({ limits: config.limits })
   const parts = { config, observability, databaseUrl: '', database, objects, decoder: scriptedDecoder(), fetcher }
   const worker = await openWorker(parts, { ...queue, consume: () => ({ stop: async () => undefined }) })
-  await vi.waitFor(() => expect(requeued()).toBeGreaterThanOrEqual(least))
+  await vi.waitFor(() => expect(requeued()).toBe(ingests))
+  const depth = config.limits.queueDepthMax
+  await vi.waitFor(async () => expect((await queue.counts()).waiting).toBe(Math.max(waiting, Math.min(depth, ingests))))
   await worker[Symbol.asyncDispose]()
-  return requeued()
+  const { outbox } = await database.ingests.census()
+  return { inQueue: (await queue.counts()).waiting, inOutbox: outbox }
 }
 
 it('queues all idle ingests again at once when the queue has lost them', async () => {
-  expect(await requeuedOf(20, { waiting: 0, least: 20 })).toBe(20)
+  expect(await seenAsIdle(20, 0)).toEqual({ inQueue: 20, inOutbox: 0 })
 })
 
-it('does not take a long line for a loss: those who wait in it are not all sent to its end', async () => {
-  expect(await requeuedOf(60, { waiting: 60, least: 1 })).toBe(3)
+it('does not double what waits in the queue when it takes that for lost', async () => {
+  expect(await seenAsIdle(25, 25)).toMatchObject({ inQueue: 25 })
+})
+
+it('leaves to the outbox what the queue has no room for', async () => {
+  expect(await seenAsIdle(60, 0)).toEqual({ inQueue: 32, inOutbox: 28 })
 })

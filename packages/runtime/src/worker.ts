@@ -1,12 +1,15 @@
-import { forgetOld, type Limits, openLoop, processInbox, processIngest, reconcile, relayOutbox, sweepStaging } from '@sluice/core'
+import {
+  forgetOld,
+  openLoop,
+  processInbox,
+  processIngest,
+  reconcile,
+  relayOutbox,
+  settleParked,
+  sweepStaging,
+} from '@sluice/core'
 import type { IngestQueue } from '@sluice/queue'
 import { type Parts, workerWorld } from './world.ts'
-
-/**
- * While this many batches of the reconciler wait in the queue, an idle ingest is most likely one of them, and queueing it again
- * only takes it from the front of the line to its end.
- */
-const BATCHES_WAITING_MAX = 10
 
 /**
  * The working side: the pipeline, the relay that feeds the queue, and upkeep. Any number of workers may run; each does all
@@ -19,20 +22,33 @@ export async function openWorker(parts: Parts, queue: IngestQueue): Promise<Asyn
   const world = workerWorld(parts, queue)
   const failed = (task: string) => (cause: unknown) => observability.observer.observe({ kind: 'background.failed', task, cause })
 
+  /** A job that starts leaves room in the queue, which the relay fills. */
+  const jobs = { onStart: () => {} }
+
   await using stack = new AsyncDisposableStack()
   stack.use(
     openLoop({
       turn: async () => (await relayOutbox(world)) === limits.relayBatchMax,
       idleMs: limits.relayIdleMs,
-      wakeOn: (wake) => database.signals.onOutbox(wake),
+      wakeOn: (wake) => {
+        jobs.onStart = wake
+        return database.signals.onOutbox(wake)
+      },
       onError: failed('relay'),
     }),
   )
   stack.use(
     openLoop({
-      turn: async () => (await reconcile(world)) === limits.reconcileBatchMax && !(await isLong(queue, limits)),
+      turn: async () => (await reconcile(world)) === limits.reconcileBatchMax,
       idleMs: limits.upkeepEveryMs,
       onError: failed('reconcile'),
+    }),
+  )
+  stack.use(
+    openLoop({
+      turn: async () => (await settleParked(world)) === limits.sweepBatchMax,
+      idleMs: limits.upkeepEveryMs,
+      onError: failed('parked'),
     }),
   )
   stack.use(
@@ -57,12 +73,11 @@ export async function openWorker(parts: Parts, queue: IngestQueue): Promise<Asyn
       onError: failed('inbox'),
     }),
   )
-  const consumer = queue.consume((job, signal) => processIngest(world, job, signal), config.worker)
+  const consumer = queue.consume((job, signal) => {
+    jobs.onStart()
+    return processIngest(world, job, signal)
+  }, config.worker)
   stack.defer(() => consumer.stop(limits.shutdownMsMax))
   const opened = stack.move()
   return { [Symbol.asyncDispose]: () => opened.disposeAsync() }
-}
-
-async function isLong(queue: IngestQueue, { reconcileBatchMax }: Limits): Promise<boolean> {
-  return (await queue.counts()).waiting >= BATCHES_WAITING_MAX * reconcileBatchMax
 }

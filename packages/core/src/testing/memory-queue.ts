@@ -1,3 +1,4 @@
+import type { Lane } from '../ingest.ts'
 import type { IngestJob, JobConsumer, JobHandler } from '../ports.ts'
 import type { TestedQueue } from './queue-suite.ts'
 
@@ -6,6 +7,7 @@ const ATTEMPTS_MAX = 10
 
 interface Entry {
   readonly job: IngestJob
+  readonly lane: Lane
   state: 'waiting' | 'active' | 'delayed' | 'completed' | 'failed'
   failures: number
 }
@@ -34,15 +36,24 @@ export function memoryQueue(): TestedQueue {
   }
 
   return {
-    async add(jobs) {
+    async add(jobs, { lane = 'interactive', again = false } = {}) {
       for (const job of jobs) {
         const id = `${job.ingestId}-${job.epoch}`
-        if (!entries.has(id)) entries.set(id, { job, state: 'waiting', failures: 0 })
+        const known = entries.get(id)
+        if (again && (known?.state === 'completed' || known?.state === 'failed')) entries.delete(id)
+        if (!entries.has(id)) entries.set(id, { job, lane, state: 'waiting', failures: 0 })
       }
       wake()
     },
+    async waiting() {
+      const all = [...entries.values()]
+      const count = (lane: Lane) => all.filter((entry) => entry.lane === lane && entry.state === 'waiting').length
+      const delayed = all.filter(({ state }) => state === 'delayed').length
+      return { interactive: count('interactive'), import: count('import'), delayed }
+    },
     consume(handler, { concurrency }) {
-      const take = () => Array.from(entries.values()).find((entry) => entry.state === 'waiting')
+      const next = (lane: Lane) => entries.values().find((entry) => entry.lane === lane && entry.state === 'waiting')
+      const take = () => next('interactive') ?? next('import')
       const consumer = memoryConsumer({ take, comeBack, fail, handler, concurrency })
       consumers.add(consumer)
       consumer.pull()
@@ -80,6 +91,8 @@ function memoryConsumer({ take, comeBack, fail, handler, concurrency }: Consumer
 
   async function run(entry: Entry): Promise<void> {
     entry.state = 'active'
+    // What the handler adds at once must not find this consumer idle.
+    await Promise.resolve()
     try {
       const outcome = await handler(entry.job, interrupting.signal)
       if (outcome.kind === 'again') comeBack(entry, outcome.waitMs)

@@ -25,6 +25,7 @@ function eventually(check: () => void | Promise<void>): Promise<void> {
 export function queueSuite(name: string, open: () => Promise<TestedQueue>): void {
   describe(`queue: ${name}`, () => {
     processing(open)
+    lanes(open)
     comingBack(open)
     stopping(open)
   })
@@ -110,6 +111,74 @@ function processing(open: Open): void {
   test('answers a ping', async () => {
     await using queue = await open()
     await expect(queue.ping()).resolves.toBeUndefined()
+  })
+}
+
+function lanes(open: Open): void {
+  test('runs what is interactive before all that is imported, and each lane in its order', async () => {
+    await using queue = await open()
+    const [first, second, third, ...imported] = ingestJobs(13) as [IngestJob, IngestJob, IngestJob, ...IngestJob[]]
+    await queue.add(imported.slice(0, 9), { lane: 'import' })
+    await queue.add([first])
+    await queue.add(imported.slice(9), { lane: 'import' })
+    await queue.add([second, third], { lane: 'interactive' })
+    expect(await queue.waiting()).toEqual({ interactive: 3, import: 10, delayed: 0 })
+    expect(await queue.counts()).toMatchObject({ waiting: 13 })
+    const seen: string[] = []
+    queue.consume(noting(seen), { concurrency: 1 })
+    await eventually(async () => expect(await queue.counts()).toMatchObject({ completed: 13 }))
+    expect(seen).toEqual([first, second, third, ...imported].map((job) => `${job.ingestId}-${job.epoch}`))
+    expect(await queue.waiting()).toEqual({ interactive: 0, import: 0, delayed: 0 })
+  })
+
+  test('keeps a job in its lane when it comes back', async () => {
+    await using queue = await open()
+    const [postponed, other, interactive] = ingestJobs(3) as [IngestJob, IngestJob, IngestJob]
+    const order: string[] = []
+    const handler: JobHandler = async (job) => {
+      order.push(job.ingestId)
+      if (order.length > 1) return DONE
+      await queue.add([other], { lane: 'import' })
+      await queue.add([interactive])
+      return { kind: 'again', waitMs: 0, note: 'not yet' }
+    }
+    queue.consume(handler, { concurrency: 1 })
+    await queue.add([postponed], { lane: 'import' })
+    await eventually(async () => expect(await queue.counts()).toMatchObject({ completed: 3 }))
+    expect(order.slice(0, 2)).toEqual([postponed.ingestId, interactive.ingestId])
+    expect(order.slice(2).toSorted()).toEqual([postponed.ingestId, other.ingestId].toSorted())
+  })
+
+  test('counts what comes back later apart', async () => {
+    await using queue = await open()
+    queue.consume(async () => ({ kind: 'again', waitMs: 600_000, note: 'much later' }), { concurrency: 1 })
+    await queue.add(ingestJobs(1), { lane: 'import' })
+    await queue.add(ingestJobs(1))
+    await eventually(async () => expect(await queue.waiting()).toEqual({ interactive: 0, import: 0, delayed: 2 }))
+  })
+
+  test('runs an ended job again if that is asked for, and one that waits or runs still once', async () => {
+    await using queue = await open()
+    const [ended, running, waiting] = ingestJobs(3) as [IngestJob, IngestJob, IngestJob]
+    const gate = Promise.withResolvers<void>()
+    const seen: string[] = []
+    const handler: JobHandler = async (job) => {
+      seen.push(job.ingestId)
+      if (job.ingestId === running.ingestId) await gate.promise
+      return DONE
+    }
+    queue.consume(handler, { concurrency: 1 })
+    await queue.add([ended])
+    await eventually(async () => expect(await queue.counts()).toMatchObject({ completed: 1 }))
+    await queue.add([ended])
+    await queue.add([running])
+    await eventually(() => expect(seen).toEqual([ended.ingestId, running.ingestId]))
+    await queue.add([waiting])
+    await queue.add([waiting, running, ended], { again: true })
+    expect(await queue.counts()).toMatchObject({ waiting: 2, active: 1, completed: 0 })
+    gate.resolve()
+    await eventually(async () => expect(await queue.counts()).toMatchObject({ waiting: 0, active: 0, completed: 3 }))
+    expect(seen).toEqual([ended.ingestId, running.ingestId, waiting.ingestId, ended.ingestId])
   })
 }
 

@@ -1,5 +1,6 @@
 import { SluiceError } from '../../errors.ts'
 import type { Products } from '../../ports.ts'
+import { unpark } from './parking.ts'
 import { findProduct, type Tables } from './tables.ts'
 
 export function memoryProducts(tables: Tables): Products {
@@ -14,6 +15,7 @@ export function memoryProducts(tables: Tables): Products {
       const times = { createdAt: now(), updatedAt: now() }
       const created = { ...NEW, ...product, number: nextNumber(), version: 1, ...times }
       products.set(id, { product: created, images: [], storeRoles: [], names: new Set() })
+      unpark(tables, created)
       return created
     },
     find: async (tenantId, ref) => findProduct(tables, tenantId, ref)?.product ?? null,

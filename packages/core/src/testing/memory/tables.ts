@@ -1,6 +1,6 @@
 import type { Facts, File } from '../../file.ts'
 import type { FileId, IngestId, ProductId, TenantId, TokenId } from '../../ids.ts'
-import type { Ingest, TimelineEntry } from '../../ingest.ts'
+import type { Ingest, Lane, TimelineEntry } from '../../ingest.ts'
 import type { IngestJob, RecordedAnswer, TokenRecord } from '../../ports.ts'
 import type { Product, ProductImage, ProductRef, StoreRole } from '../../product-image.ts'
 
@@ -12,6 +12,8 @@ export interface Tables {
   readonly now: () => Date
   readonly nextNumber: () => number
   readonly tenants: Map<string, TenantId>
+  /** Of those tenants whose share is another than 1. */
+  readonly weights: Map<TenantId, number>
   /** By their hash. */
   readonly tokens: Map<string, TokenRecord>
   readonly products: Map<ProductId, ProductRow>
@@ -25,7 +27,9 @@ export interface Tables {
   readonly answers: Map<IngestId, { readonly fingerprint: string; readonly heldUntilMs: number }>
   readonly timelines: Map<IngestId, readonly TimelineEntry[]>
   /** In the order in which they were written. */
-  readonly outbox: Map<string, { readonly job: IngestJob; readonly claimedUntilMs: number }>
+  readonly outbox: Map<string, OutboxRow>
+  /** By lane and tenant. */
+  readonly turns: Map<string, { readonly started: number; readonly ended: number }>
   /** By tenant and key. */
   readonly keys: Map<string, KeyRow>
   readonly wake: (listened: IngestId | typeof OUTBOX | typeof INBOX) => void
@@ -33,6 +37,15 @@ export interface Tables {
 
 export const OUTBOX = 'outbox'
 export const INBOX = 'inbox'
+
+export interface OutboxRow {
+  readonly job: IngestJob
+  readonly tenantId: TenantId
+  readonly lane: Lane
+  readonly sinceMs: number
+  readonly again: boolean
+  readonly claimedUntilMs: number
+}
 
 export interface ProductRow {
   readonly product: Product
@@ -59,6 +72,7 @@ export function openTables(options: Pick<Tables, 'now' | 'wake'>): Tables {
     ...options,
     nextNumber: () => ++numbers,
     tenants: new Map(),
+    weights: new Map(),
     tokens: new Map(),
     products: new Map(),
     facts: new Map(),
@@ -68,6 +82,7 @@ export function openTables(options: Pick<Tables, 'now' | 'wake'>): Tables {
     answers: new Map(),
     timelines: new Map(),
     outbox: new Map(),
+    turns: new Map(),
     keys: new Map(),
   }
 }
@@ -101,7 +116,9 @@ export function writeIngest(tables: Tables, ingest: Ingest, { run = [], own }: N
   return written
 }
 
-export function enqueue(tables: Tables, { id: ingestId, epoch }: Ingest): void {
-  tables.outbox.set(String(tables.nextNumber()), { job: { ingestId, epoch }, claimedUntilMs: 0 })
+export function enqueue(tables: Tables, ingest: Ingest, since: Date = ingest.createdAt, again = false): void {
+  const { id: ingestId, epoch, tenantId, lane } = ingest
+  const row = { job: { ingestId, epoch }, tenantId, lane, sinceMs: since.getTime(), again, claimedUntilMs: 0 }
+  tables.outbox.set(String(tables.nextNumber()), row)
   tables.wake(OUTBOX)
 }

@@ -2,7 +2,7 @@
 import { expect, vi } from 'vitest'
 import type { ErrorCode } from '../../errors.ts'
 import type { ImageId, ProductId, TenantId } from '../../ids.ts'
-import type { Ingest, IngestState, Placement } from '../../ingest.ts'
+import type { Ingest, IngestState, Lane, Placement } from '../../ingest.ts'
 import { DEFAULT_NAME } from '../../naming.ts'
 import type { Commit, Database, NewIngest } from '../../ports.ts'
 import type { ImageList, Product, ProductRef } from '../../product-image.ts'
@@ -88,6 +88,11 @@ export async function expectRefusal(act: Promise<unknown>, code: ErrorCode, deta
 /** Waits for a condition; the deadline is for what never comes. */
 export function eventually(check: () => void | Promise<void>): Promise<void> {
   return vi.waitFor(check, { timeout: 10_000, interval: 10 })
+}
+
+/** For claims from the outbox. */
+export function roomFor(rows: number): Readonly<Record<Lane, number>> {
+  return { interactive: rows, import: rows }
 }
 
 export function range(length: number): number[] {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { IngestId } from '../../ids.ts'
 import type { Database, OutboxEntry } from '../../ports.ts'
 import { aNewIngest } from '../builders.ts'
-import { type Catalogue, eventually, LONG_MS, present, range, SHORT_MS, type Subject } from './catalogue.ts'
+import { type Catalogue, eventually, LONG_MS, present, range, roomFor, SHORT_MS, type Subject } from './catalogue.ts'
 
 const GIVEN_UP = { code: 'attempts_exhausted', detail: '' } as const
 
@@ -15,28 +15,28 @@ export function outboxTests({ openOwn }: Subject): void {
     return ids
   }
   /** As a relay would. */
-  const relayAll = async ({ outbox }: Database) => outbox.remove(idsOf(await outbox.claim(1_000, LONG_MS)))
+  const relayAll = async ({ outbox }: Database) => outbox.remove(idsOf(await outbox.claim(roomFor(1_000), LONG_MS)))
 
   test('rows are claimed oldest first, so many at a time, and by nobody else', async () => {
     await using own = await openOwn()
     const { outbox } = own.database
     const [a, b, c] = await acceptAll(own, 3)
-    expect(jobsOf(await outbox.claim(2, LONG_MS))).toEqual([
+    expect(jobsOf(await outbox.claim(roomFor(2), LONG_MS))).toEqual([
       { ingestId: a, epoch: 0 },
       { ingestId: b, epoch: 0 },
     ])
-    expect(jobsOf(await outbox.claim(2, LONG_MS))).toEqual([{ ingestId: c, epoch: 0 }])
-    expect(await outbox.claim(2, LONG_MS)).toEqual([])
+    expect(jobsOf(await outbox.claim(roomFor(2), LONG_MS))).toEqual([{ ingestId: c, epoch: 0 }])
+    expect(await outbox.claim(roomFor(2), LONG_MS)).toEqual([])
   })
 
   test('rows come back, the same ones, when the lease has ended', async () => {
     await using own = await openOwn()
     const { outbox } = own.database
     await acceptAll(own, 2)
-    const claimed = await outbox.claim(10, SHORT_MS)
+    const claimed = await outbox.claim(roomFor(10), SHORT_MS)
     const again: OutboxEntry[] = []
     await eventually(async () => {
-      again.push(...(await outbox.claim(10, LONG_MS)))
+      again.push(...(await outbox.claim(roomFor(10), LONG_MS)))
       expect(again).toEqual(claimed)
     })
   })
@@ -45,11 +45,11 @@ export function outboxTests({ openOwn }: Subject): void {
     await using own = await openOwn()
     const { outbox, ingests } = own.database
     await acceptAll(own, 3)
-    const [a, b, c] = await outbox.claim(10, 0)
+    const [a, b, c] = await outbox.claim(roomFor(10), 0)
     await outbox.remove([present(a).id, present(b).id])
     await outbox.remove([present(a).id])
     await outbox.remove([])
-    await eventually(async () => expect(await outbox.claim(10, LONG_MS)).toEqual([c]))
+    await eventually(async () => expect(await outbox.claim(roomFor(10), LONG_MS)).toEqual([c]))
     expect((await ingests.census()).outbox).toBe(1)
   })
 
@@ -59,7 +59,7 @@ export function outboxTests({ openOwn }: Subject): void {
     const ids = await acceptAll(own, 60)
     const claimed: OutboxEntry[] = []
     while (claimed.length < ids.length) {
-      const batches = await Promise.all(range(8).map(() => outbox.claim(7, LONG_MS)))
+      const batches = await Promise.all(range(8).map(() => outbox.claim(roomFor(7), LONG_MS)))
       const fresh = batches.flat()
       expect(fresh).not.toEqual([])
       claimed.push(...fresh)
@@ -79,7 +79,7 @@ export function outboxTests({ openOwn }: Subject): void {
     await ingests.accept(wanted)
     const refused = aNewIngest({ tenantId: own.home, idempotency: { key: 'nobodys', fingerprint: '' } })
     await expect(ingests.accept(refused)).rejects.toMatchObject({ code: 'idempotency_key_in_flight' })
-    expect(jobsOf(await outbox.claim(10, LONG_MS))).toEqual([{ ingestId: wanted.id, epoch: 0 }])
+    expect(jobsOf(await outbox.claim(roomFor(10), LONG_MS))).toEqual([{ ingestId: wanted.id, epoch: 0 }])
   })
 
   test('a replay is queued under its new epoch', async () => {
@@ -89,10 +89,10 @@ export function outboxTests({ openOwn }: Subject): void {
     await relayAll(own.database)
     await ingests.end(id, 'failed', GIVEN_UP, [])
     await ingests.replay(own.home, id)
-    expect(jobsOf(await outbox.claim(10, LONG_MS))).toEqual([{ ingestId: id, epoch: 1 }])
+    expect(jobsOf(await outbox.claim(roomFor(10), LONG_MS))).toEqual([{ ingestId: id, epoch: 1 }])
   })
 
-  test('what is idle is queued again under a new epoch, and is not idle then', async () => {
+  test('what is idle is queued again under its epoch, and is not idle then', async () => {
     await using own = await openOwn()
     const { outbox, ingests } = own.database
     const received = await own.accept()
@@ -105,14 +105,16 @@ export function outboxTests({ openOwn }: Subject): void {
       requeued.push(...(await ingests.requeueIdle(SHORT_MS, 10)))
       expect(requeued.toSorted()).toEqual([received.id, running.id])
     })
-    const jobs = jobsOf(await outbox.claim(10, LONG_MS))
+    const entries = await outbox.claim(roomFor(10), LONG_MS)
+    expect(entries.map(({ again }) => again)).toEqual([true, true])
+    const jobs = jobsOf(entries)
     expect(jobs.toSorted((a, b) => (a.ingestId < b.ingestId ? -1 : 1))).toEqual([
-      { ingestId: received.id, epoch: 1 },
-      { ingestId: running.id, epoch: 1 },
+      { ingestId: received.id, epoch: 0 },
+      { ingestId: running.id, epoch: 0 },
     ])
-    expect(await ingests.find(own.home, running.id)).toMatchObject({ state: 'running', attempts: 1, epoch: 1 })
+    expect(await ingests.find(own.home, running.id)).toMatchObject({ state: 'running', attempts: 1, epoch: 0 })
     expect((await ingests.timeline(own.home, received.id)).at(-1)?.step).toBe('requeue')
-    expect(await ingests.start(received.id, 0)).toBeNull()
+    expect(await ingests.start(received.id, 0)).toMatchObject({ state: 'running', attempts: 1 })
   })
 
   test('what is over, or still in the outbox, is not queued again', async () => {
@@ -124,7 +126,7 @@ export function outboxTests({ openOwn }: Subject): void {
     await own.commit(committed)
     await relayAll(own.database)
     const [waiting, claimed, lost] = await acceptAll(own, 3)
-    const entries = await outbox.claim(10, LONG_MS)
+    const entries = await outbox.claim(roomFor(10), LONG_MS)
     await outbox.remove(idsOf(entries.filter(({ job }) => job.ingestId === lost)))
     // All others were touched before this one.
     const requeued: IngestId[] = []
@@ -132,7 +134,8 @@ export function outboxTests({ openOwn }: Subject): void {
       requeued.push(...(await ingests.requeueIdle(SHORT_MS, 10)))
       expect(requeued).toEqual([lost])
     })
-    for (const id of [waiting, claimed]) expect((await ingests.find(own.home, present(id)))?.epoch).toBe(0)
+    const stepsOf = async (id: IngestId) => (await ingests.timeline(own.home, id)).map(({ step }) => step)
+    for (const id of [waiting, claimed]) expect(await stepsOf(present(id))).toEqual(['accept'])
   })
 
   test('no more is queued again at a time than was asked for, those first that have waited longest', async () => {
@@ -170,7 +173,7 @@ export function outboxTests({ openOwn }: Subject): void {
     await relayAll(own.database)
     const over = { ...none, committed: 1, rejected: 1, failed: 1 }
     expect(await ingests.census()).toEqual({ states: over, oldestOpenMs: 0, outbox: 0 })
-    expect(await outbox.claim(10, LONG_MS)).toEqual([])
+    expect(await outbox.claim(roomFor(10), LONG_MS)).toEqual([])
   })
 
   test('a database that answers answers a ping', async () => {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { IngestId } from '../../ids.ts'
 import type { Ingest } from '../../ingest.ts'
 import { newId } from '../builders.ts'
-import { eventually, LONG_MS, type Subject } from './catalogue.ts'
+import { eventually, LONG_MS, roomFor, type Subject } from './catalogue.ts'
 
 const PROBLEM = { code: 'internal_error', detail: '' } as const
 
@@ -61,7 +61,7 @@ export function signalTests({ catalogue }: Subject): void {
     const { ingests, outbox, signals } = catalogue().database
     const claimed: string[] = []
     const claim = async () => {
-      for (const { job } of await outbox.claim(1_000, LONG_MS)) claimed.push(`${job.ingestId} ${job.epoch}`)
+      for (const { job } of await outbox.claim(roomFor(1_000), LONG_MS)) claimed.push(`${job.ingestId} ${job.epoch}`)
     }
     using _listening = signals.onOutbox(() => void claim())
     const { id, tenantId } = await catalogue().accept()
