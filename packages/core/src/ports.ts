@@ -170,7 +170,10 @@ export interface Products {
   /** Throws `sku_taken`. Versions begin at 1. The same id and SKU again return what is there. */
   create(product: NewProduct): Promise<Product>
   find(tenantId: TenantId, ref: ProductRef): Promise<Product | null>
-  /** Throws `product_unknown`. The version is that of the images, and stays. */
+  /**
+   * Throws `product_unknown`, and `owned_by_organization` unless it gives the product to the store. The version is that of the
+   * images, and stays.
+   */
   update(tenantId: TenantId, ref: ProductRef, change: ProductChange): Promise<Product>
   /** Newest first, models not among them. */
   list(tenantId: TenantId, page: OffsetPage): Promise<Listed<Product>>
@@ -264,7 +267,8 @@ export interface ImageChange {
 /**
  * Changes hold the product's row lock, so they happen one after the other, and each returns the product's new version, also
  * where nothing differs. With `expectedVersion` they throw `version_mismatched` (details: `version`, `order`) when the product
- * has another, before they look at anything else. A product or image that does not exist is `product_unknown` or `image_unknown`.
+ * has another, before they look at anything else but the owner: what belongs to the organization is `owned_by_organization`. A
+ * product or image that does not exist is `product_unknown` or `image_unknown`.
  */
 export interface ProductImages {
   /** Version and images of one moment. */
@@ -392,7 +396,7 @@ export interface Ingests {
    * number (never one that was given before), the rank its position; file, image, roles, the product's version, the
    * ingest's state and its timeline are written together. An ingest that is terminal is left alone and its state returned,
    * so that a commit may happen twice. Throws `ingest_unknown`, `product_unknown`, `file_reference_unknown`, `images_exceeded`,
-   * `images_unsupported`, `image_unknown`, `main_image_changed`. The result names the file and the image that there are in the end.
+   * `images_unsupported`, `image_unknown`, `main_image_changed`, `owned_by_organization`. The result names the file and the image that there are in the end.
    */
   commit(commit: Commit, limits: Pick<Limits, 'imagesPerProductMax'>): Promise<IngestState>
   /** Ends it as rejected or failed. False when it was terminal already, or is unknown. */

@@ -1,3 +1,4 @@
+import { SluiceError } from './errors.ts'
 import type { File } from './file.ts'
 import type { ImageId, ProductId, TenantId } from './ids.ts'
 
@@ -6,6 +7,11 @@ export type ProductKind = 'product' | 'model'
 
 /** What belongs to the organization is changed by nobody of the store. */
 export type Owner = 'store' | 'organization'
+
+/** What belongs to the organization stays as it is, until it is given to the store. */
+export function refuseOwned(owner: Owner | undefined): void {
+  if (owner === 'organization') throw new SluiceError('owned_by_organization')
+}
 
 export interface Product {
   readonly id: ProductId

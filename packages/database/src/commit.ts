@@ -7,7 +7,9 @@ import {
   isTerminal,
   type Limits,
   MAIN_ROLE,
+  type Owner,
   type Placement,
+  refuseOwned,
   SluiceError,
 } from '@sluice/core'
 import { type SQL, sql } from './drizzle.ts'
@@ -42,6 +44,7 @@ interface Locked extends Record<string, unknown> {
   readonly state: IngestState
   readonly tenant_id: string
   readonly product_id: string | null
+  readonly owner: Owner | null
   readonly accepts_images: boolean | null
   readonly image_count: number | null
   readonly file_id: string | null
@@ -53,14 +56,15 @@ async function lock(db: Db, { ingestId, file }: Commit): Promise<Locked> {
     with ingest as (
       select id, tenant_id, state, product_id from ingests where id = ${ingestId} for update
     ), product as (
-      select product.id, product.accepts_images, product.image_count from ingest
+      select product.id, product.owner, product.accepts_images, product.image_count from ingest
       join products as product on product.tenant_id = ingest.tenant_id and product.id = ingest.product_id
       where ingest.state not in ('committed', 'rejected', 'failed') for update of product
     ), file as (
       select files.id from (select tenant_id from ingest left join product on true) as asked
       join files on files.tenant_id = asked.tenant_id and files.id = ${file.id} for key share of files
     )
-    select ingest.state, ingest.tenant_id, product.id as product_id, product.accepts_images, product.image_count, file.id as file_id
+    select ingest.state, ingest.tenant_id, product.id as product_id, product.owner, product.accepts_images, product.image_count,
+      file.id as file_id
     from ingest left join product on true left join file on true`)
   if (!row) throw new SluiceError('ingest_unknown')
   return row
@@ -110,11 +114,12 @@ async function look(
 
 async function lookAtImage(
   db: Db,
-  { product_id: id, accepts_images: acceptsImages, image_count: imageCount }: Locked,
+  { product_id: id, owner, accepts_images: acceptsImages, image_count: imageCount }: Locked,
   image: NonNullable<Commit['image']>,
   limits: Pick<Limits, 'imagesPerProductMax'>,
 ): Promise<FoundImage> {
-  if (id === null || imageCount === null) throw new SluiceError('product_unknown')
+  if (id === null || owner === null || imageCount === null) throw new SluiceError('product_unknown')
+  refuseOwned(owner)
   const product = { id, imageCount }
   if (image.kind === 'replace') {
     return { kind: 'refill', id: image.id, change: image.change, placement: null, product }

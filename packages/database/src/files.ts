@@ -8,12 +8,12 @@ import {
   fileCode,
   isUuid,
   type Owner,
+  refuseOwned,
   SluiceError,
   type TenantId,
 } from '@sluice/core'
 import { and, asc, eq, getTableColumns, type SQL, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
-import { refuseOwned } from './organization.ts'
 import { arrayLiteral, fileOf, isText } from './rows.ts'
 import { blobs, files } from './schema.ts'
 import { prepared, type Runner } from './transaction.ts'

@@ -5,6 +5,7 @@ import {
   isUuid,
   type NodeId,
   type Owner,
+  refuseOwned,
   SluiceError,
   type TenantId,
 } from '@sluice/core'
@@ -12,7 +13,7 @@ import { adopt } from './adopt.ts'
 import type { Db } from './connection.ts'
 import { and, desc, eq, type InferSelectModel, sql } from './drizzle.ts'
 import { clearNames, findNode, hasNode, listNodes } from './nodes.ts'
-import { refuseMove, refuseOwned } from './organization.ts'
+import { refuseMove } from './organization.ts'
 import { pageOf } from './page.ts'
 import { hierarchies, nodes } from './schema.ts'
 import type { Runner } from './transaction.ts'

@@ -1,12 +1,7 @@
-/** What belongs to the organization stays as it is. */
-import { type HierarchyId, type NodeId, type Owner, SluiceError } from '@sluice/core'
+import { type HierarchyId, type NodeId, SluiceError } from '@sluice/core'
 import type { Db } from './connection.ts'
 import { sql } from './drizzle.ts'
 import { arrayLiteral } from './rows.ts'
-
-export function refuseOwned(owner: Owner): void {
-  if (owner === 'organization') throw new SluiceError('owned_by_organization')
-}
 
 /** Throws where one of these nodes is the organization's, or the one that loses it as a child, or the one that gains it. */
 export async function refuseMove(db: Db, hierarchyId: HierarchyId, ids: readonly string[], to: NodeId | null): Promise<void> {

@@ -1,4 +1,12 @@
-import { type NewProduct, type Product, type ProductRef, type Products, SluiceError, type TenantId } from '@sluice/core'
+import {
+  type NewProduct,
+  type Product,
+  type ProductRef,
+  type Products,
+  refuseOwned,
+  SluiceError,
+  type TenantId,
+} from '@sluice/core'
 import { and, desc, eq, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
 import { pageOf } from './page.ts'
@@ -66,10 +74,18 @@ export function openProducts({ query, transaction }: Runner): Products {
     },
     async update(tenantId, ref, change) {
       if (!canExist(ref)) throw new SluiceError('product_unknown')
+      const isGivenBack = change.owner === 'store'
       const set = { ...change, updatedAt: sql`clock_timestamp()` }
-      const [row] = await query((db) => db.update(products).set(set).where(isReferred(ref, tenantId)).returning())
-      if (!row) throw new SluiceError('product_unknown')
-      return productOf(row)
+      const isMine = isGivenBack ? undefined : eq(products.owner, 'store')
+      const [row] = await query((db) =>
+        db
+          .update(products)
+          .set(set)
+          .where(and(isReferred(ref, tenantId), isMine))
+          .returning(),
+      )
+      if (row) return productOf(row)
+      throw new SluiceError(isGivenBack || !(await find(tenantId, ref)) ? 'product_unknown' : 'owned_by_organization')
     },
     async list(tenantId, page) {
       const own = and(eq(products.tenantId, tenantId), eq(products.kind, 'product'))
@@ -89,16 +105,20 @@ export interface LockedProduct {
   readonly imageCount: number
 }
 
-/** Whoever holds the row may change the product's images. What is read after this is what the last holder has left. */
+/**
+ * Whoever holds the row may change the product's images. What is read after this is what the last holder has left. Throws for a
+ * product of the organization.
+ */
 export async function lockProduct(db: Db, tenantId: TenantId, ref: ProductRef): Promise<LockedProduct> {
   const [row] = canExist(ref)
     ? await db
-        .select({ id: products.id, version: products.version, imageCount: products.imageCount })
+        .select({ id: products.id, owner: products.owner, version: products.version, imageCount: products.imageCount })
         .from(products)
         .where(isReferred(ref, tenantId))
         .for('update')
     : []
   if (!row) throw new SluiceError('product_unknown')
+  refuseOwned(row.owner)
   return row
 }
 

@@ -4,7 +4,7 @@ import type { ImageId } from '../../ids.ts'
 import { type Ingest, isTerminal, type IngestState, type Placement } from '../../ingest.ts'
 import type { Limits } from '../../limits.ts'
 import type { Commit } from '../../ports.ts'
-import { isMain, MAIN_ROLE, type ProductImage, type Uploader } from '../../product-image.ts'
+import { isMain, MAIN_ROLE, type ProductImage, refuseOwned, type Uploader } from '../../product-image.ts'
 import { at, changeImage, type Gallery, giveRoles, mainOf, nextName, placeAt, withStoreRoles, withStoreValues } from './images.ts'
 import { writeImages } from './product-images.ts'
 import { findProduct, type ProductRow, type Tables, writeIngest } from './tables.ts'
@@ -53,6 +53,7 @@ function hang(
 ): ImageId {
   const row = target && findProduct(tables, tenantId, { kind: 'id', id: target.productId })
   if (!row) throw new SluiceError('product_unknown')
+  refuseOwned(row.product.owner)
   if (image.kind === 'replace') {
     writeImages(tables, row, refilled(changeImage(row, image.id, image.change, tables.now()), image.id, file))
     return image.id

@@ -1,6 +1,6 @@
-import { SluiceError } from '../../errors.ts'
 import { blobKey, type File } from '../../file.ts'
 import type { FileCondition, Files } from '../../ports.ts'
+import { refuseOwned } from '../../product-image.ts'
 import { writeImages } from './product-images.ts'
 import type { Tables } from './tables.ts'
 
@@ -23,7 +23,7 @@ export function memoryFiles(tables: Tables): Files {
     async remove(tenantId, id) {
       if (files.get(id)?.tenantId !== tenantId) return false
       const showing = [...products.values()].filter(({ images }) => images.some(({ file }) => file.id === id))
-      if (showing.some(({ product }) => product.owner === 'organization')) throw new SluiceError('owned_by_organization')
+      for (const { product } of showing) refuseOwned(product.owner)
       for (const row of showing) {
         writeImages(tables, row, { ...row, images: row.images.filter(({ file }) => file.id !== id) })
       }

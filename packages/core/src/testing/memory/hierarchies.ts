@@ -2,6 +2,7 @@ import { SluiceError } from '../../errors.ts'
 import type { Hierarchy, Node } from '../../hierarchy.ts'
 import type { HierarchyId, NodeId, TenantId } from '../../ids.ts'
 import type { Hierarchies, OffsetPage } from '../../ports.ts'
+import { refuseOwned } from '../../product-image.ts'
 import type { Tables } from './tables.ts'
 
 interface HierarchyRow {
@@ -34,14 +35,14 @@ export function memoryHierarchies({ now, nextNumber }: Tables): Hierarchies {
   /** The hierarchy, where its nodes may be changed. */
   function ofStore(tenantId: TenantId, id: HierarchyId): HierarchyRow {
     const row = known(tenantId, id)
-    refuseOwned(row.hierarchy)
+    refuseOwned(row.hierarchy.owner)
     return row
   }
 
   /** The nodes that leave their place, and those that lose or gain them. */
   function refuseMove(moved: readonly NodeRow[], to: NodeId | null): void {
     const touched = [to, ...moved.flatMap(({ id, parentId }) => [id, parentId])]
-    for (const id of touched) if (id !== null) refuseOwned(nodes.get(id))
+    for (const id of touched) if (id !== null) refuseOwned(nodes.get(id)?.owner)
   }
 
   const childrenOf = (hierarchyId: HierarchyId, parentId: NodeId | null) =>
@@ -78,7 +79,7 @@ export function memoryHierarchies({ now, nextNumber }: Tables): Hierarchies {
   }
 
   function removeAll(rows: readonly NodeRow[]): void {
-    for (const row of rows) refuseOwned(row)
+    for (const row of rows) refuseOwned(row.owner)
     for (const { id } of rows) nodes.delete(id)
   }
 
@@ -117,7 +118,7 @@ export function memoryHierarchies({ now, nextNumber }: Tables): Hierarchies {
       ofStore(tenantId, hierarchyId)
       const there = nodes.get(node.id)
       if (there?.hierarchyId === hierarchyId) return nodeOf(there)
-      if (node.parentId !== null) refuseOwned(knownNode(hierarchyId, node.parentId))
+      if (node.parentId !== null) refuseOwned(knownNode(hierarchyId, node.parentId).owner)
       clearNames(hierarchyId, node.parentId, [node], [])
       const row = { ...node, hierarchyId, number: nextNumber(), createdAt: now(), updatedAt: now() }
       nodes.set(node.id, row)
@@ -131,7 +132,7 @@ export function memoryHierarchies({ now, nextNumber }: Tables): Hierarchies {
     async updateNode(tenantId, hierarchyId, id, change) {
       ofStore(tenantId, hierarchyId)
       const before = knownNode(hierarchyId, id)
-      if (change.owner !== 'store') refuseOwned(before)
+      if (change.owner !== 'store') refuseOwned(before.owner)
       const row = { ...before, ...change, updatedAt: now() }
       clearNames(hierarchyId, row.parentId, [row], [id])
       nodes.set(id, row)
@@ -167,10 +168,6 @@ export function memoryHierarchies({ now, nextNumber }: Tables): Hierarchies {
       }
     },
   }
-}
-
-function refuseOwned(row: Pick<Node, 'owner'> | undefined): void {
-  if (row?.owner === 'organization') throw new SluiceError('owned_by_organization')
 }
 
 type Named = Pick<Node, 'name' | 'slug'>

@@ -1,7 +1,7 @@
 import { SluiceError } from '../../errors.ts'
 import type { ImageId } from '../../ids.ts'
 import type { ProductImages } from '../../ports.ts'
-import { MAIN_ROLE, isMain, type ProductImage } from '../../product-image.ts'
+import { MAIN_ROLE, isMain, type ProductImage, refuseOwned } from '../../product-image.ts'
 import { at, changeImage, type Gallery, giveRoles, imageIn, inOrder, mainOf, takeRoles } from './images.ts'
 import { findProduct, type ProductRow, type Tables } from './tables.ts'
 
@@ -11,6 +11,7 @@ export function memoryProductImages(tables: Tables): ProductImages {
   function change(tenantId: Edit[0], ref: Edit[1], expectedVersion: number | null, act: (row: ProductRow) => Gallery): number {
     const row = findProduct(tables, tenantId, ref)
     if (!row) throw new SluiceError('product_unknown')
+    refuseOwned(row.product.owner)
     if (expectedVersion !== null && row.product.version !== expectedVersion) throw mismatch(row)
     return writeImages(tables, row, act(row))
   }

@@ -1,5 +1,6 @@
 import { SluiceError } from '../../errors.ts'
 import type { Products } from '../../ports.ts'
+import { refuseOwned } from '../../product-image.ts'
 import { unpark } from './parking.ts'
 import { findProduct, type Tables } from './tables.ts'
 
@@ -22,6 +23,7 @@ export function memoryProducts(tables: Tables): Products {
     async update(tenantId, ref, change) {
       const row = findProduct(tables, tenantId, ref)
       if (!row) throw new SluiceError('product_unknown')
+      if (change.owner !== 'store') refuseOwned(row.product.owner)
       const product = { ...row.product, ...change, updatedAt: now() }
       products.set(product.id, { ...row, product })
       return product

@@ -1,11 +1,70 @@
 import { expect, test } from 'vitest'
-import type { HierarchyId, NodeId } from '../../ids.ts'
+import type { HierarchyId, ImageId, NodeId } from '../../ids.ts'
 import { newId } from '../builders.ts'
-import { expectRefusal, type Subject } from './catalogue.ts'
+import { expectRefusal, range, refOf, type Subject } from './catalogue.ts'
 import { ALL, hierarchyWords } from './hierarchies.ts'
 
-/** Hierarchies and nodes that the organization keeps to itself. */
-export function organizationTests({ catalogue }: Subject): void {
+/** Products, hierarchies and nodes that the organization keeps to itself. */
+export function organizationTests(subject: Subject): void {
+  productTests(subject)
+  hierarchyTests(subject)
+}
+
+function productTests({ catalogue }: Subject): void {
+  const [products, images] = [() => catalogue().database.products, () => catalogue().database.images]
+
+  test("nothing changes in a product that is the organization's, until it is given to the store", async () => {
+    const product = await catalogue().newProduct()
+    const { tenantId } = product
+    const ref = refOf(product)
+    const ids = [await catalogue().attach(product, { slot: 'front' }), await catalogue().attach(product)] as const
+    const [first, second] = ids
+    const attaching = await catalogue().acceptFor(product)
+    const filling = await catalogue().acceptFor(product, { slot: 'front' })
+    const replacing = await catalogue().accept({
+      target: { kind: 'replace', productId: product.id, imageId: first, change: { label: 'x' } },
+    })
+    await products().update(tenantId, ref, { owner: 'organization' })
+    const everything = async () => [await products().find(tenantId, ref), await catalogue().imagesOf(product)]
+    const before = await everything()
+
+    const refused = [
+      () => products().update(tenantId, ref, { title: 'x' }),
+      () => products().update(tenantId, ref, { owner: 'organization', status: 'draft' }),
+      () => images().edit(tenantId, ref, first, { label: 'x' }, null),
+      () => images().edit(tenantId, ref, second, { store: 1, roles: ['thumbnail'] }, null),
+      () => images().remove(tenantId, ref, first, 'promote', null),
+      () => images().reorder(tenantId, ref, [second, first], null),
+      () => images().keepOnly(tenantId, ref, [second], null),
+      () => images().setMain(tenantId, ref, second, null),
+      () => images().setMain(tenantId, ref, null, null),
+      () => catalogue().commit(attaching),
+      () => catalogue().commit(filling),
+      () => catalogue().commit(replacing),
+    ]
+    for (const change of refused) await expectRefusal(change(), 'owned_by_organization')
+    // Whose it is matters more than what was expected of it, or which image was meant.
+    await expectRefusal(images().edit(tenantId, ref, newId() as ImageId, {}, 99), 'owned_by_organization')
+    expect(await everything()).toEqual(before)
+
+    expect(await products().update(tenantId, ref, { owner: 'store', title: 'given' })).toMatchObject({ title: 'given' })
+    for (const ingest of [attaching, filling, replacing]) expect(await catalogue().commit(ingest)).toBe('committed')
+    await images().reorder(tenantId, ref, (await catalogue().imagesOf(product)).images.map(({ id }) => id).reverse(), null)
+  })
+
+  test('a product is either changed or given to the organization first, never half of each', async () => {
+    const product = await catalogue().newProduct()
+    const { tenantId } = product
+    const attachings = await Promise.all(range(8).map(() => catalogue().acceptFor(product)))
+    const attached = Promise.allSettled(attachings.map((ingest) => catalogue().commit(ingest)))
+    await products().update(tenantId, refOf(product), { owner: 'organization' })
+    const seen = (await catalogue().imagesOf(product)).images.length
+    const count = (await attached).filter(({ status }) => status === 'fulfilled').length
+    expect([seen, (await catalogue().imagesOf(product)).images.length]).toEqual([count, count])
+  })
+}
+
+function hierarchyTests({ catalogue }: Subject): void {
   const { hierarchies, newHierarchy, newNode } = hierarchyWords(catalogue)
 
   test("nothing changes in a hierarchy that is the organization's, until it is given to the store", async () => {

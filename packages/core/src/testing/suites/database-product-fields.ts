@@ -57,7 +57,7 @@ export function productFieldTests({ catalogue, openOwn }: Subject): void {
       { title: 'Stool' },
       { title: null, status: 'draft' },
       { owner: 'organization', websites: ['eu'] },
-      { websites: null, acceptsImages: false },
+      { owner: 'store', websites: null, acceptsImages: false },
       { extra: { slug: 'stool' } },
       {},
     ] as const
