@@ -304,10 +304,29 @@ describe('webhooks in', () => {
       await settled(stack, source)
     }
     expect(await labelsOf(stack, product)).toHaveLength(1)
-    const events = (await eventsOf(stack, source)).reverse()
+    const events = (await eventsOf(stack, source)).toReversed()
     expect(events.map(({ items }) => items[0].outcome)).toEqual(['ingested', 'ingested', 'ignored', 'ingested'])
     expect(events[3]?.['items'][0].ingest).toBe(events[1]?.['items'][0].ingest)
     expect(events[0]?.['items'][0].ingest).not.toBe(events[1]?.['items'][0].ingest)
+  })
+
+  test('an image whose product comes later waits for it, and one whose address may not be fetched is seen in a dry run', async () => {
+    const mapping = { ...MAPPING, source: { url: '/src' }, park_seconds: 600 }
+    const source = await newSource(stack, { mapping })
+    const sku = `later-${crypto.randomUUID()}`
+    const event = { type: 'images.added', sku, images: [{ src: `${photosUrl}/a.png`, label: 'parked' }] }
+    const run = async (document: object) => (await stack.api.call('POST', `${source['links'].self}/dry-run`, document)).body
+    expect((await run(event))['items'][0]).toMatchObject({ outcome: 'ingested', wanted: { park_seconds: 600 } })
+    const inside = await run({ ...event, images: [{ src: 'https://127.0.0.1:1/a.png' }] })
+    expect(inside['items'][0].errors).toEqual([{ field: 'source.url', message: expect.stringContaining('url_forbidden') }])
+
+    await send(source, event)
+    await settled(stack, source)
+    const [{ items }] = (await eventsOf(stack, source)) as [Json]
+    expect((await stack.api.call('GET', items[0].ingest)).body['state']).toBe('parked')
+    await stack.api.call('POST', '/v1/products', { sku })
+    await settled(stack, source)
+    expect(await labelsOf(stack, { path: `/v1/products/sku:${sku}` })).toEqual(['parked'])
   })
 
   test('images are fetched from the addresses that events tell, which stand in any form', async () => {

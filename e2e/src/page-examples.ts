@@ -30,5 +30,5 @@ export async function runExamples(page: string, { directory, environment, names 
   const env = { PATH: process.env['PATH'], ...environment }
   const { stdout } = await promisify(execFile)('sh', ['-c', script], { cwd: directory, env })
   const printed = stdout.split(boundary)
-  return examples.map((example, index) => ({ ...example, printed: printed[index] ?? '' }))
+  return examples.map(({ command, shown }, index) => ({ command, shown, printed: printed[index] ?? '' }))
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { isRefusal, SluiceError } from './errors.ts'
 import { ACCEPTED_TYPES, essenceOf, isMediaType, type MediaType } from './file.ts'
 import type { Digest, FileId, IngestId, TenantId } from './ids.ts'
-import type { Ingest, Source } from './ingest.ts'
+import type { Ingest, Lane, Source } from './ingest.ts'
 import { humanBytes } from './limits.ts'
 import { safeFileName } from './naming.ts'
 import type { Caller, NewIngest, World } from './ports.ts'
@@ -95,6 +95,8 @@ export interface IngestRequest {
   readonly id: IngestId
   readonly from: Origin
   readonly target: Ingest['target']
+  readonly lane?: Lane
+  readonly park?: NonNullable<NewIngest['park']>
   readonly idempotency: NewIngest['idempotency']
   readonly answer: NewIngest['answer']
 }

@@ -106,6 +106,8 @@ describe('a mapping', () => {
   it('says all that it lacks', () => {
     expect(mappingFaults({ types: ['a'] }).map(({ field }) => field)).toEqual(['types', 'product', 'source'])
     expect(mappingFaults({ ...SMALL, completes_upload: '/key' }).map(({ field }) => field)).toEqual(['completes_upload'])
+    const numbered = { ...SMALL, product: { number: '/n' }, park_seconds: 1 }
+    expect(mappingFaults(numbered).map(({ field }) => field)).toEqual(['park_seconds'])
     const odd: HookMapping = { ...SMALL, each: 'x', when: [{ value: 'y', in: [1] }], image: { label: 'z' } }
     expect(
       mappingFaults(odd)

@@ -79,6 +79,8 @@ export function mappingFaults(mapping: HookMapping): readonly HookFault[] {
   if (mapping.completes_upload === undefined) {
     report('product', oneOf(mapping.product))
     report('source', oneOf(mapping.source))
+    const canPark = mapping.park_seconds === undefined || mapping.product?.sku !== undefined
+    report('park_seconds', canPark ? null : 'needs product.sku: only a SKU is known before its product is there')
   } else if (mapping.product ?? mapping.source ?? mapping.image ?? mapping.key ?? mapping.order_by) {
     report('completes_upload', 'stands instead of product, source, image, key and order_by')
   }

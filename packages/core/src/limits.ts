@@ -138,8 +138,6 @@ export const DEFAULT_LIMITS = {
   inboxIdleMs: 1_000,
   /** Starts of one event that ended in a crash or an unknown error. */
   inboxAttemptsMax: 5,
-  /** The longest that an image may ask to wait for its product in a mapping: a week. */
-  hookParkSecondsMax: 7 * 24 * 60 * 60,
   /** Events that one request receives again. */
   redriveMax: 10_000,
 

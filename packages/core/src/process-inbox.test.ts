@@ -80,10 +80,12 @@ describe('processInbox', () => {
 
   it('waits for an outage without counting it, and gives up what fails for no known reason', async () => {
     const { world, receive, eventOf } = await openSource()
-    const failing = (error: Error) => ({
-      ...world,
-      database: { ...world.database, products: { ...world.database.products, find: () => Promise.reject(error) } },
-    })
+    const failing = (error: Error) => {
+      const find = async () => {
+        throw error
+      }
+      return { ...world, database: { ...world.database, products: { ...world.database.products, find } } }
+    }
     const id = await receive(twoImages)
     const times = world.limits.inboxAttemptsMax + 2
     for (let n = 0; n < times; n += 1) {

@@ -1,6 +1,6 @@
 /** The worker's half of webhooks in: what was received becomes ingests. Whatever happens twice has its effect once. */
 import { createHash } from 'node:crypto'
-import { acceptIngest, type IngestRequest, stageUpload } from './accept-upload.ts'
+import { acceptIngest, type IngestRequest, stageUpload, urlOrigin } from './accept-upload.ts'
 import { isOutage, isRefusal, type Problem, SluiceError } from './errors.ts'
 import type { HookEvent, HookEventState, HookFault, HookResult, HookSource } from './hook.ts'
 import { type HookImageSource, type HookItem, mapEvent, type MappedItem } from './hook-mapping.ts'
@@ -102,7 +102,7 @@ export type PreviewedItem =
   | { readonly kind: 'refused'; readonly path: string; readonly faults: readonly HookFault[] }
 
 export async function previewEvent(
-  world: Pick<World, 'policy' | 'limits' | 'database'>,
+  world: Pick<World, 'policy' | 'limits' | 'database' | 'fetcher'>,
   source: Pick<HookSource, 'mapping' | 'tenantId'>,
   event: Pick<HookEvent, 'headers' | 'body'>,
 ): Promise<Exclude<ReadEvent, { kind: 'items' }> | { readonly kind: 'items'; readonly items: readonly PreviewedItem[] }> {
@@ -114,16 +114,32 @@ export async function previewEvent(
 }
 
 async function previewItem(
-  { database }: Pick<World, 'database'>,
+  world: Pick<World, 'database' | 'fetcher' | 'limits'>,
   { tenantId }: Pick<HookSource, 'tenantId'>,
   mapped: MappedItem,
 ): Promise<PreviewedItem> {
-  if (mapped.kind !== 'wanted' || mapped.item.kind !== 'image' || mapped.item.parkMs !== null) return mapped
-  const { product, source } = mapped.item
-  const isKnown = await database.products.find(tenantId, product)
-  if (!isKnown) return { kind: 'refused', path: mapped.path, faults: [PRODUCT_UNKNOWN] }
-  const isThere = source.kind !== 'file' || (await database.files.find(tenantId, source.fileId)) !== null
-  return isThere ? mapped : { kind: 'refused', path: mapped.path, faults: [FILE_UNKNOWN] }
+  if (mapped.kind !== 'wanted' || mapped.item.kind !== 'image') return mapped
+  const { path, item } = mapped
+  const { products, files } = world.database
+  const faults: HookFault[] = []
+  if (item.parkMs === null && !(await products.find(tenantId, item.product))) faults.push(PRODUCT_UNKNOWN)
+  if (item.source.kind === 'file' && !(await files.find(tenantId, item.source.fileId))) faults.push(FILE_UNKNOWN)
+  if (item.source.kind === 'url') faults.push(...urlFaults(world, item.source.url))
+  return faults.length > 0 ? { kind: 'refused', path, faults } : mapped
+}
+
+function urlFaults(world: Pick<World, 'fetcher' | 'limits'>, url: string): readonly HookFault[] {
+  try {
+    urlOrigin(world, url, null)
+    return []
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    return [refusalOf('source.url', error)]
+  }
+}
+
+function refusalOf(field: string, { code, message }: SluiceError): HookFault {
+  return { field, message: `is refused as ${code}: ${message}` }
 }
 
 const PRODUCT_UNKNOWN: HookFault = { field: 'product', message: 'does not exist' }
@@ -137,17 +153,16 @@ async function applyItem(world: World, source: HookSource, event: HookEvent, map
     return await bring(world, source, event, mapped.item)
   } catch (error) {
     if (!isRefusal(error)) throw error
-    const field = error.code === 'product_unknown' ? 'product' : 'source'
-    return { path, outcome: 'refused', errors: [{ field, message: `is refused as ${error.code}: ${error.message}` }] }
+    return { path, outcome: 'refused', errors: [refusalOf('source', error)] }
   }
 }
 
 async function bring(world: World, hook: HookSource, event: HookEvent, item: HookItem): Promise<HookResult> {
   const { path } = item
   if (item.kind === 'upload') throw new SluiceError('request_invalid', 'Uploads cannot be completed by events here.')
-  const { hooks, ingests, products } = world.database
-  const product = await products.find(hook.tenantId, item.product)
-  if (!product) return { path, outcome: 'refused', errors: [PRODUCT_UNKNOWN] }
+  const { hooks, ingests } = world.database
+  const place = await placeFor(world, hook, item)
+  if (!place) return { path, outcome: 'refused', errors: [PRODUCT_UNKNOWN] }
   if (item.order && !(await hooks.advance(hook.id, digestOf(item.order.subject), item.order.version))) {
     return { path, outcome: 'ignored', because: 'A newer version was seen before.' }
   }
@@ -156,30 +171,37 @@ async function bring(world: World, hook: HookSource, event: HookEvent, item: Hoo
   const id = await hooks.holdItem(hook.id, digestOf(key), world.newId() as IngestId)
   const isThere = (await ingests.find(hook.tenantId, id)) !== null
   if (!isThere) {
-    const from = await sourceOf(world, hook, item.source, item.fileName)
-    const target = { kind: 'attach', productId: product.id, placement: item.placement } as const
-    await acceptIngest(world, hook, { id, from, target, idempotency: null, answer: null })
+    const from = await originOf(world, hook, item.source, item.fileName)
+    // Nobody waits at a screen for what another system sends, in volume at times.
+    await acceptIngest(world, hook, { id, from, ...place, lane: 'import', idempotency: null, answer: null })
   }
   return { path, outcome: 'ingested', ingestId: id }
 }
 
-async function sourceOf(
+/** Null where there is no such product, and the item does not wait for it. */
+async function placeFor(
+  { database }: Pick<World, 'database'>,
+  { tenantId }: HookSource,
+  { product: ref, placement, parkMs }: Extract<HookItem, { kind: 'image' }>,
+): Promise<Pick<IngestRequest, 'target' | 'park'> | null> {
+  const product = await database.products.find(tenantId, ref)
+  if (product) return { target: { kind: 'attach', productId: product.id, placement } }
+  return parkMs !== null && ref.kind === 'sku' ? { target: null, park: { sku: ref.sku, placement, waitMs: parkMs } } : null
+}
+
+async function originOf(
   world: World,
   { tenantId }: HookSource,
   source: HookImageSource,
   fileName: string | null,
 ): Promise<IngestRequest['from']> {
-  const signal = AbortSignal.timeout(world.limits.fetchMsMax)
+  if (source.kind === 'url') return urlOrigin(world, source.url, fileName)
   if (source.kind === 'file') {
     if (!(await world.database.files.find(tenantId, source.fileId))) throw new SluiceError('file_reference_unknown')
     return source.fileId
   }
-  if (source.kind === 'base64') {
-    return stageUpload(world, tenantId, decoded(source.text), { contentType: null, fileName, typeMustMatch: false }, signal)
-  }
-  const fetched = await world.fetcher.fetch(source.url, signal)
-  const declaration = { contentType: fetched.contentType, fileName: fileName ?? fetched.fileName, typeMustMatch: false }
-  return stageUpload(world, tenantId, fetched.bytes, declaration, signal)
+  const signal = AbortSignal.timeout(world.limits.ingestMsMax)
+  return stageUpload(world, tenantId, decoded(source.text), { contentType: null, fileName, typeMustMatch: false }, signal)
 }
 
 async function* decoded(text: string): AsyncIterable<Uint8Array> {

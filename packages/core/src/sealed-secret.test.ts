@@ -30,5 +30,6 @@ it('does not open what was changed, cut or made up', () => {
     [version, nonce, `A${content?.slice(1)}`, tag].join('.'),
     [version, nonce, content, `A${tag.slice(1)}`].join('.'),
   ]
-  for (const text of changed) if (text !== sealed) expect([text, openSecret(KEY, 's', text)]).toEqual([text, null])
+  const others = changed.filter((text) => text !== sealed)
+  expect(others.map((text) => openSecret(KEY, 's', text))).toEqual(others.map(() => null))
 })

@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto'
-import type { HookVerifier } from '@sluice/core'
+import { type HookVerifier, SluiceError } from '@sluice/core'
 import { describe, expect, it } from 'vitest'
 import { keptHeaders, secretFault, verifyRequest } from './verify.ts'
 
@@ -20,8 +20,9 @@ function verified({ verifier, headers, body, secrets, at }: Sent) {
     const options = { secrets, now: new Date(at * 1000), skewMs: SKEW_MS }
     return verifyRequest(verifier, { headers, body: Buffer.from(body) }, options)
   } catch (error) {
-    expect(error).toMatchObject({ code: 'signature_invalid', message: 'The signature of the event is not valid' })
-    return null
+    // Nothing of what was wrong is said.
+    if (SluiceError.is(error, 'signature_invalid') && error.message === 'The signature of the event is not valid') return null
+    throw error
   }
 }
 
@@ -148,9 +149,11 @@ describe.for(Object.entries(SENT))('an event of %s', ([name, sent]) => {
     expect(verified({ ...sent, secrets: [] })).toBeNull()
     const { [signature]: given = '', ...unsigned } = headers
     expect(verified({ ...sent, headers: unsigned })).toBeNull()
-    for (const forged of ['', given.slice(0, -8), `${given}aa`, given.toUpperCase(), given.slice(0, -6) + '000000']) {
-      if (forged !== given && !isHex(given, forged))
-        expect([name, forged, verified({ ...sent, headers: { ...headers, [signature]: forged } })]).toEqual([name, forged, null])
+    const changed = ['', given.slice(0, -8), `${given}aa`, given.toUpperCase(), given.slice(0, -6) + '000000']
+    // Hex in capitals is the same signature.
+    const forged = changed.filter((each) => each !== given && !(/[0-9a-f]{64}$/.test(given) && each === given.toUpperCase()))
+    for (const each of forged) {
+      expect([name, each, verified({ ...sent, headers: { ...headers, [signature]: each } })]).toEqual([name, each, null])
     }
   })
 
@@ -168,11 +171,6 @@ describe.for(Object.entries(SENT))('an event of %s', ([name, sent]) => {
     }
   })
 })
-
-/** Hex in capitals is the same signature. */
-function isHex(given: string, forged: string): boolean {
-  return /^[0-9a-f]{64}(aa)?$/i.test(forged) && given.toLowerCase() === forged.toLowerCase()
-}
 
 describe('Standard Webhooks', () => {
   const { 'Standard Webhooks': sent } = SENT

@@ -63,10 +63,10 @@ const Value = Type.Union(
   { title: 'HookValue', description: 'A pointer into the item, or an object that says where the value stands.' },
 )
 const value = Type.Optional(Value)
-const values = <Name extends string>(...names: readonly Name[]) =>
+const values = (...names: readonly string[]) =>
   Type.Optional(Type.Object(Object.fromEntries(names.map((name) => [name, value])), EXACT))
 
-export const mappingSchema = ({ hookParkSecondsMax }: Limits) =>
+export const mappingSchema = ({ parkMsMax }: Limits) =>
   Type.Object(
     {
       type: value,
@@ -81,7 +81,7 @@ export const mappingSchema = ({ hookParkSecondsMax }: Limits) =>
       source: values('url', 'base64', 'file_id'),
       file_name: value,
       image: values(...IMAGE_FIELDS),
-      park_seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: hookParkSecondsMax })),
+      park_seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: Math.floor(parkMsMax / 1000) })),
       completes_upload: value,
     },
     { ...EXACT, title: 'HookMapping', description: 'See docs/webhooks-in.md.' },

@@ -114,7 +114,7 @@ export function memoryHooks({ now, ingests, wake }: Tables): Hooks {
         .filter(({ id }) => before === null || id < before)
         .sort((a, b) => (a.id < b.id ? 1 : -1))
         .slice(0, limit)
-        .map((row) => ({ ...eventOf(row), body: new Uint8Array() }))
+        .map(withoutBody)
     },
     async redrive(tenantId, sourceId, filter, limit) {
       const quarantined = found(tenantId, sourceId, filter).filter(({ state }) => state === 'quarantined')
@@ -141,6 +141,11 @@ function isFound({ id, state, receivedAt }: Row, { states, ids, receivedFrom, re
   return !(receivedTo && receivedAt >= receivedTo)
 }
 
-function eventOf({ claimedUntilMs: _, ...event }: Row): HookEvent {
+function eventOf(row: Row): HookEvent {
+  const { claimedUntilMs: _, ...event } = row
   return event
+}
+
+function withoutBody(row: Row): HookEvent {
+  return { ...eventOf(row), body: new Uint8Array() }
 }
