@@ -72,8 +72,8 @@ function declared({ limits }: StagingWorld, { contentType, fileName, typeMustMat
   return { declaredType: essenceOf(contentType), typeMustMatch, fileName: safeFileName(fileName, limits), reusesFile }
 }
 
-/** Where an image comes from, as the intake has it: bytes that were staged, a file that is stored, or an address. */
-export type Origin = StagedUpload | FileId | Extract<Source, { kind: 'url' }>
+/** Where an image comes from, as the intake has it: bytes that were staged or uploaded before, a file that is stored, or an address. */
+export type Origin = StagedUpload | FileId | Extract<Source, { kind: 'url' | 'uploaded' }>
 
 /** The address of a file, which the worker fetches. Throws `url_invalid`, `url_forbidden`. */
 export function urlOrigin({ fetcher, limits }: Pick<World, 'fetcher' | 'limits'>, url: string, fileName: string | null): Origin {
@@ -114,7 +114,7 @@ export async function acceptIngest(
   const source = sourceOf(from)
   try {
     const ingest = await world.database.ingests.accept({ ...rest, source, tenantId: caller.tenantId, tokenId: caller.tokenId })
-    world.observer.observe({ kind: 'ingest.accepted', ingestId: ingest.id, bytes: source.kind === 'staged' ? source.bytes : 0 })
+    world.observer.observe({ kind: 'ingest.accepted', ingestId: ingest.id, bytes: 'bytes' in source ? source.bytes : 0 })
     return ingest
   } catch (error) {
     if (isRefusal(error)) {

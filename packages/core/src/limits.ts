@@ -88,7 +88,10 @@ export const DEFAULT_LIMITS = {
    * queue already goes before a tenant that comes later, so this is kept small; workers ask for more whenever a job ends.
    */
   queueDepthMax: 32,
-  /** Jobs that come back to the queue later: during an outage, all that ran. */
+  /**
+   * Imported jobs go to the queue while so many come back to it later: during an outage, all that ran. Interactive ones do until it
+   * is five times as many, so that an import that waits for one slow server does not hold them up.
+   */
   queueDelayedMax: 1_000,
   /** Outbox rows taken by one turn of the relay. */
   relayBatchMax: 200,
@@ -111,8 +114,6 @@ export const DEFAULT_LIMITS = {
   stagedBytesMax: 100 * 1024 * 1024 * 1024,
   /** How old the measure of both may be. */
   loadMsMax: 1_000,
-  /** When a client that was turned away may come again. */
-  busyWaitMs: 5_000,
   sweepBatchMax: 1_000,
   /** How often the reconciler and the sweeper look. */
   upkeepEveryMs: 30_000,
@@ -153,6 +154,8 @@ export const DEFAULT_LIMITS = {
   importsOpenMax: 1_000,
   /** An import that was never applied is forgotten after this time, and with it what was staged for its rows. */
   importIdleMsMax: 7 * 24 * 60 * 60 * 1000,
+  /** One that is over is kept for so long, and can be undone. */
+  importKeptMs: 90 * 24 * 60 * 60 * 1000,
   /** The longest that rows wait for their product: thirty days. */
   importParkMsMax: 30 * 24 * 60 * 60 * 1000,
   /** Rows of one import that are under way in the pipeline: enough to keep workers busy, few enough to stop soon. */
@@ -164,6 +167,21 @@ export const DEFAULT_LIMITS = {
   importIdleMs: 250,
   /** Digests in one question. */
   digestsMax: 1_000,
+
+  /** How long a reservation waits for its bytes; the sweeper must not come before. */
+  uploadMsMax: 12 * 60 * 60 * 1000,
+  /** Reservations of a tenant that are not settled, and their bytes together: what they may come to hold in staging. */
+  uploadsOpenMax: 1_000,
+  uploadsOpenBytesMax: 10 * 1024 * 1024 * 1024,
+  /** What a killed intake may lose of a resumable upload; a file up to this size that comes at once is one part, and is not copied again. */
+  uploadPartBytesMax: 8 * 1024 * 1024,
+  /** Parts of one upload: each is an object of its own. */
+  uploadPartsMax: 1_000,
+  /** How often a reservation is looked after that nobody tells of, and how many at a time. */
+  uploadLookMs: 15_000,
+  uploadBatchMax: 200,
+  /** How long it can be asked what became of an upload. */
+  uploadsKeptMs: 7 * 24 * 60 * 60 * 1000,
 
   /** After SIGTERM: what runs may finish within this time. */
   shutdownMsMax: 25_000,

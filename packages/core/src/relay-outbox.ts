@@ -26,7 +26,10 @@ async function relayLane(queue: World['queue'], lane: Lane, entries: readonly Ou
 /** What is interactive finds room however much of the rest waits in the queue: it goes before that there, too. */
 function roomIn(waiting: QueueWaiting, limits: Limits): Record<Lane, number> {
   const { queueDepthMax, queueDelayedMax, relayBatchMax } = limits
-  const room = Math.min(relayBatchMax, Math.max(0, queueDelayedMax - waiting.delayed))
-  const interactive = Math.min(room, Math.max(0, queueDepthMax - waiting.interactive))
-  return { interactive, import: Math.min(room, Math.max(0, queueDepthMax - waiting.interactive - waiting.import)) }
+  const room = (delayedMax: number, depth: number) =>
+    Math.max(0, Math.min(relayBatchMax, delayedMax - waiting.delayed, queueDepthMax - depth))
+  return {
+    interactive: room(5 * queueDelayedMax, waiting.interactive),
+    import: room(queueDelayedMax, waiting.interactive + waiting.import),
+  }
 }

@@ -1,10 +1,11 @@
+import { withBackpressure } from '@sluice/core'
 import { buildServer } from '@sluice/http'
 import { closeWithin, listen } from './listen.ts'
 import { type Parts, worldOf } from './world.ts'
 
 /** The public side: takes uploads, answers reads. Disposing lets requests that are being answered finish. */
 export async function openIntake(parts: Parts, secretKey: string): Promise<AsyncDisposable & { readonly url: string }> {
-  const app = await buildServer({ world: { ...worldOf(parts), secretKey }, logger: parts.observability.logger })
+  const app = await buildServer({ world: withBackpressure({ ...worldOf(parts), secretKey }), logger: parts.observability.logger })
   const url = await listen(app, parts.config.http, 'SLUICE_HTTP_PORT')
   return { url, [Symbol.asyncDispose]: () => closeWithin(app, parts.config.limits.shutdownMsMax) }
 }

@@ -134,11 +134,13 @@ function facts(title: string, rows: readonly Fact[]): Html {
 }
 
 function requestFacts({ ingest, product }: Story, jobPath: IngestPageOptions['jobPath']): readonly Fact[] {
-  const { id, target, attempts, epoch, createdAt, finishedAt } = ingest
-  const placement = target?.kind === 'attach' ? target.placement : null
+  const { id, lane, target, parking, attempts, epoch, createdAt, finishedAt } = ingest
+  const placement = target?.kind === 'attach' ? target.placement : (parking?.placement ?? null)
   const asked = target?.kind === 'replace' ? target.change : placement
   return [
     ['Product', target && html`<a href="${productPath(target.productId)}">${product?.sku ?? target.productId}</a>`],
+    ['Lane', lane],
+    ['Waits for SKU', parking && html`${parking.sku}, until ${moment(parking.until)}`],
     ['Title', product?.title ?? null],
     ['New file of', target?.kind === 'replace' ? `image ${target.imageId}` : null],
     ['Label', asked?.label ?? null],

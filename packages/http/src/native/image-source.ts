@@ -29,7 +29,12 @@ const FORM: FormProfile = {
 }
 
 /** The forms become one: staged bytes, a file id or an address, and the fields beside them. */
-export async function readSource(world: IntakeWorld, caller: Caller, request: FastifyRequest): Promise<Given> {
+export async function readSource(
+  world: IntakeWorld,
+  caller: Caller,
+  request: FastifyRequest,
+  inAddress: Readonly<Record<string, unknown>>,
+): Promise<Given> {
   const { tenantId } = caller
   const signal = AbortSignal.timeout(world.limits.requestMsMax)
   const body = await readUpload(request.raw, {
@@ -40,12 +45,7 @@ export async function readSource(world: IntakeWorld, caller: Caller, request: Fa
       stageUpload(world, tenantId, bytes, { contentType: declaredType, fileName, typeMustMatch: declaredType !== null }, signal),
   })
   try {
-    const {
-      file,
-      file_id: givenId,
-      url: givenUrl,
-      ...fields
-    } = { ...(request.query as object), ...body.fields } as Record<string, unknown>
+    const { file, file_id: givenId, url: givenUrl, ...fields } = { ...inAddress, ...body.fields } as Record<string, unknown>
     // As with every other field, null is the same as nothing.
     const fileId = givenId ?? undefined
     const url = givenUrl ?? undefined

@@ -1,5 +1,5 @@
 /** The shapes on the native wire. Names are snake_case, times are RFC 3339, sizes are bytes and pixels. */
-import { INGEST_STATES, MEDIA_TYPES } from '@sluice/core'
+import { INGEST_STATES, LANES, MEDIA_TYPES } from '@sluice/core'
 import { Type, type TSchema } from 'typebox'
 
 export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
@@ -133,6 +133,10 @@ const TimelineEntry = Type.Object({
 const ingestFields = {
   id: uuid,
   state: Type.Enum([...INGEST_STATES]),
+  lane: Type.Enum([...LANES], { description: 'What is interactive goes before what is imported.' }),
+  parked: nullable(
+    Type.Object({ sku: Type.String(), until: time }, { description: 'The product that it waits for, or has waited for in vain.' }),
+  ),
   product_id: nullable(uuid),
   file_name: nullable(Type.String()),
   bytes: nullable(Type.Integer()),

@@ -6,9 +6,11 @@ import {
   discardOrigin,
   type Ingest,
   type IngestId,
+  type IngestRequest,
   type IntakeWorld,
   isRefusal,
   isTerminal,
+  type Placement,
   type Product,
   readPlacement,
   SluiceError,
@@ -23,17 +25,20 @@ import { preferredWaitMs } from '../prefer.ts'
 import { waitForEnd } from '../wait-for-end.ts'
 import { filePath, fileView, imagePath, imageView, ingestPath, ingestView } from './views.ts'
 
-/** Takes one upload from its first byte to its answer. `product` is null for a file without a target. */
+/** Where an image goes: to a product that there is, or to the one with this SKU, which it may wait for. Null: it is a file only. */
+export type Destination = { readonly product: Product } | { readonly sku: string; readonly waitMs: number } | null
+
+/** Takes one upload from its first byte to its answer. */
 export async function takeUpload(
   { world, closing }: NativeOptions,
   request: FastifyRequest,
   reply: FastifyReply,
-  product: Product | null,
+  destination: Destination,
 ): Promise<FastifyReply> {
   const caller = callerOf(request)
   const id = world.newId() as IngestId
   const repeatable = await openRepeatable(world, caller, request.headers['idempotency-key'], id)
-  const ingest = await receive(world, caller, request, product, id, repeatable).catch(async (error: unknown) => {
+  const ingest = await receive(world, caller, request, destination, id, repeatable).catch(async (error: unknown) => {
     // Nothing was promised under this key, so a corrected request may use it.
     if (repeatable.key && !repeatable.earlier)
       await world.database.idempotency.release(caller.tenantId, repeatable.key, id).catch(() => undefined)
@@ -55,26 +60,27 @@ async function receive(
   world: IntakeWorld,
   caller: Caller,
   request: FastifyRequest,
-  product: Product | null,
+  destination: Destination,
   id: IngestId,
   { key, earlier }: Repeatable,
 ): Promise<Ingest> {
-  const { from, fields } = await readSource(world, caller, request)
+  const { park: _, ...placed } = request.query as Record<string, unknown>
+  const inAddress = destination ? placed : (request.query as Record<string, unknown>)
+  const { from, fields } = await readSource(world, caller, request, inAddress)
   try {
     const placement = readPlacement(fields, world)
-    if (!product) refuseFields(fields)
+    if (!destination) refuseFields(fields)
     const fingerprint = fingerprintOf({
-      address: `${request.method} ${product?.id ?? 'files'}`,
+      address: `${request.method} ${addressOf(destination)}`,
       source: sourceText(sourceOf(from)),
       fields: placement,
     })
     if (earlier) return await findEarlier(world, caller, earlier, fingerprint, from)
 
-    const target = product && ({ kind: 'attach', productId: product.id, placement } as const)
     return await acceptIngest(world, caller, {
       id,
       from,
-      target,
+      ...wishOf(destination, placement),
       idempotency: key === null ? null : { key, fingerprint },
       answer: null,
     })
@@ -83,6 +89,18 @@ async function receive(
     if (isRefusal(error)) await discardOrigin(from)
     throw error
   }
+}
+
+/** Whether its product came between two equal requests makes no difference between them. */
+function addressOf(destination: Destination): string {
+  if (!destination) return 'files'
+  return 'product' in destination ? destination.product.id : `sku:${destination.sku}`
+}
+
+function wishOf(destination: Destination, placement: Placement): Pick<IngestRequest, 'target' | 'park'> {
+  if (!destination) return { target: null }
+  if ('sku' in destination) return { target: null, park: { ...destination, placement } }
+  return { target: { kind: 'attach', productId: destination.product.id, placement } }
 }
 
 async function findEarlier(

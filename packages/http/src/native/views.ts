@@ -85,12 +85,14 @@ export function imageView(image: ProductImage, rank: number) {
 }
 
 export function ingestView(ingest: Ingest) {
-  const { id, state, source, fetched, target, attempts, result, problem } = ingest
+  const { id, state, lane, source, fetched, target, parking, attempts, result, problem } = ingest
   const self = ingestPath(id)
   return {
     id,
     state,
+    lane,
     product_id: target?.productId ?? null,
+    parked: parking && { sku: parking.sku, until: parking.until.toISOString() },
     file_name: source.kind === 'file' ? null : source.fileName,
     bytes: source.kind === 'staged' ? source.bytes : (fetched?.bytes ?? null),
     source_url: source.kind === 'url' ? shownUrl(source.url) : null,
