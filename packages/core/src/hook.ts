@@ -117,7 +117,10 @@ export interface Hooks {
    * kept in quarantine as `event_id_reused`.
    */
   receive(event: NewHookEvent): Promise<boolean>
-  /** Events of sources that are enabled, oldest first, each counted as begun. Nobody else gets them until the lease ends or they are released. */
+  /**
+   * Events of sources that are enabled, each counted as begun. Sources take turns; of one source the oldest come first. Nobody else
+   * gets them until the lease ends or they are released.
+   */
   claim(limit: number, leaseMs: number): Promise<readonly HookEvent[]>
   /** It is due again after `waitMs`; with `forgiveAttempt` the start does not count. */
   release(id: HookEventId, options: { readonly waitMs: number; readonly forgiveAttempt: boolean }): Promise<void>

@@ -118,6 +118,18 @@ describe('processInbox', () => {
     }
   })
 
+  it('parks an image whose product is not there yet, in the lane of imports', async () => {
+    const { world, source, receive, eventOf, ingests } = await openSource({}, { ...MAPPING, park_seconds: 60 })
+    const id = await receive({ sku: 'new', images: [{ file: FILE }] })
+    await processInbox(world)
+    expect((await eventOf(id))?.state).toBe('processed')
+    const [parked] = await ingests()
+    const find = () => world.database.ingests.find(source.tenantId, parked as IngestId)
+    expect(await find()).toMatchObject({ state: 'parked', lane: 'import', parking: { sku: 'new' } })
+    await world.database.products.create({ id: newId() as ProductId, tenantId: source.tenantId, sku: 'new', title: null })
+    expect(await find()).toMatchObject({ state: 'received', target: { kind: 'attach' } })
+  })
+
   it('brings an item again when its ingest has failed, and another event tells of it', async () => {
     const { world, receive, ingests } = await openSource({}, { ...MAPPING, key: '/file' })
     const event = { sku: 'shirt', images: [{ file: FILE }] }

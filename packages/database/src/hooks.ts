@@ -26,6 +26,11 @@ const sourceById = prepared((db) =>
     .prepare('hook_source_by_id'),
 )
 
+const IS_DUE = sql`state = 'received' and (claimed_until is null or claimed_until <= clock_timestamp())`
+
+/** So many may claim at the same moment and all find something. */
+const CLAIMERS = 4
+
 /** What is told of an event that is listed: a page of bodies could be as large as fifty uploads. */
 const { body: _, ...LISTED } = getTableColumns(inbox)
 
@@ -110,10 +115,16 @@ function openInbox({ query }: Runner): Pick<Hooks, 'receive' | 'claim' | 'releas
     async claim(limit, leaseMs) {
       const rows = await query((db) =>
         db.execute(sql`
-          with free as materialized (
-            select inbox.id from inbox join hook_sources on hook_sources.id = source_id and enabled
-            where state = 'received' and (claimed_until is null or claimed_until <= clock_timestamp())
-            order by inbox.number limit ${limit} for update of inbox skip locked
+          with turns as materialized (
+            select oldest.id, oldest.number, oldest.place from hook_sources cross join lateral (
+              select id, number, row_number() over (order by number) as place from (
+                select id, number from inbox where source_id = hook_sources.id and ${IS_DUE} order by number limit ${limit}
+              ) as waiting
+            ) as oldest
+            where enabled order by place, number limit ${limit * CLAIMERS}
+          ), free as materialized (
+            select inbox.id from inbox join turns on turns.id = inbox.id
+            where ${IS_DUE} order by place, inbox.number limit ${limit} for update of inbox skip locked
           ), claimed as (
             update inbox set claimed_until = ${after(leaseMs)}, attempts = attempts + 1
             from free where inbox.id = free.id returning inbox.*

@@ -71,7 +71,11 @@ export function memoryHooks({ now, ingests, wake }: Tables): Hooks {
         ({ state, claimedUntilMs, sourceId }) =>
           state === 'received' && claimedUntilMs <= nowMs() && sources.get(sourceId)?.enabled === true,
       )
-      return free.slice(0, limit).map((row) => {
+      const order = [...events.keys()]
+      const placeOf = (row: Row) => free.filter(({ sourceId }) => sourceId === row.sourceId).indexOf(row)
+      const chosen = free.toSorted((a, b) => placeOf(a) - placeOf(b)).slice(0, limit)
+      const arrived = chosen.toSorted((a, b) => order.indexOf(a.id) - order.indexOf(b.id))
+      return arrived.map((row) => {
         const claimed = { ...row, attempts: row.attempts + 1, claimedUntilMs: nowMs() + leaseMs }
         events.set(row.id, claimed)
         return eventOf(claimed)

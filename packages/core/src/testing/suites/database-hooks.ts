@@ -151,6 +151,20 @@ export function hookTests({ catalogue, openOwn }: Subject): void {
     expect(await hooks.claim(10, LONG_MS)).toEqual([])
   })
 
+  test('a source that sends much does not keep the others waiting', async () => {
+    await using own = await openOwn()
+    const { hooks } = own.database
+    const sources = [newSource({ tenantId: own.home }), newSource({ tenantId: own.home }), newSource({ tenantId: own.stranger })]
+    for (const source of sources) await hooks.createSource(source, 10)
+    const [busy, ...others] = sources
+    for (let n = 0; n < 10; n += 1) await hooks.receive(newEvent(present(busy)))
+    for (const source of others) await hooks.receive(newEvent(source))
+    const from = async () => (await hooks.claim(4, LONG_MS)).map(({ sourceId }) => sources.findIndex(({ id }) => id === sourceId))
+    expect(await from()).toEqual([0, 0, 1, 2])
+    expect(await from()).toEqual([0, 0, 0, 0])
+    expect((await Promise.all([from(), from(), from()])).flat()).toHaveLength(4)
+  })
+
   test('events of a source that is not enabled wait until it is', async () => {
     await using own = await openOwn()
     const { hooks } = own.database
