@@ -97,6 +97,11 @@ describe('products', () => {
     expect((await callAsWriter('PATCH', path, { owner: 'organization' })).body['code']).toBe('access_forbidden')
     expect((await call('PATCH', path, { owner: 'organization' })).body['owner']).toBe('organization')
     expect((await callAsWriter('PATCH', path, { title: 'y', owner: 'store' })).body['code']).toBe('access_forbidden')
+    for (const change of [{ title: 'y' }, { owner: 'organization', title: 'y' }]) {
+      const answer = await call('PATCH', path, change)
+      expect([answer.status, answer.body['code']]).toEqual([403, 'owned_by_organization'])
+    }
+    expect((await call('PATCH', path, { title: 'y', owner: 'store' })).body).toMatchObject({ title: 'y', owner: 'store' })
   })
 })
 

@@ -71,7 +71,6 @@ async function checkNewValue(
 ): Promise<NewValue> {
   const value = readValue(fields)
   const product = await findBearer(world, tenantId, value)
-  if (product.owner === 'organization') throw new SluiceError('owned_by_organization')
   if (!file?.isFile) throw new SluiceError('source_missing')
   const attribute = await findAttribute(world, tenantId, value)
   refuse(value, complaintsOf(attribute, file))

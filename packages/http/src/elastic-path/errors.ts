@@ -50,10 +50,6 @@ export function notFound(): WireFault<Wire> {
   return new WireFault<Wire>(NOT_FOUND)
 }
 
-export function ownedByOrganization(): WireFault<Wire> {
-  return new WireFault<Wire>(OWNED)
-}
-
 const NOT_FOUND: Wire = { status: 404, title: 'Not Found' }
 const FILE_NOT_FOUND: Wire = {
   status: 404,

@@ -8,9 +8,10 @@ import {
   type Product,
   type ProductId,
   type ProductRef,
+  refuseOwned,
 } from '@sluice/core'
 import { callerOf } from '../authenticate.ts'
-import { failedValidation, notFound, ownedByOrganization } from './errors.ts'
+import { failedValidation, notFound } from './errors.ts'
 
 /** A request below `/pcm/products/:productID`. */
 export type ProductRequest = FastifyRequest<{ Params: { productID: string } }>
@@ -22,10 +23,10 @@ export async function productOf({ database }: IntakeWorld, request: ProductReque
   return product
 }
 
-/** Throws for what the organization owns, whatever is to be changed about it. */
+/** Throws for what the organization owns, also where nothing would change. */
 export async function changeableProductOf(world: IntakeWorld, request: ProductRequest): Promise<Product> {
   const product = await productOf(world, request)
-  if (product.owner === 'organization') throw ownedByOrganization()
+  refuseOwned(product.owner)
   return product
 }
 

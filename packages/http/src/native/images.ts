@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { isMain, type Limits, type ProductRef, SluiceError } from '@sluice/core'
+import { isMain, type Limits, type ProductRef, refuseOwned, SluiceError } from '@sluice/core'
 import { type Static, Type } from 'typebox'
 import { callerOf } from '../authenticate.ts'
 import { imageId, ImageParams, sendImage, sendImages } from './image-answers.ts'
@@ -65,6 +65,8 @@ export async function imageRoutes(app: FastifyInstance, options: NativeOptions):
       }
       const product = await database.products.find(callerOf(request).tenantId, named)
       if (!product) throw new SluiceError('product_unknown')
+      // Before it sends us anything in vain.
+      refuseOwned(product.owner)
       return takeUpload(options, request, reply, { product })
     },
   })

@@ -1,5 +1,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { essenceOf, type IntakeWorld, type Placement, SluiceError, type StagedUpload, stageUpload } from '@sluice/core'
+import {
+  essenceOf,
+  type IntakeWorld,
+  type Placement,
+  refuseOwned,
+  SluiceError,
+  type StagedUpload,
+  stageUpload,
+} from '@sluice/core'
 import { callerOf } from '../authenticate.ts'
 import { type FormProfile, readUpload } from '../bodies/read-upload.ts'
 import { type DialectContext, STREAMED, streamBodies } from '../dialect.ts'
@@ -23,6 +31,8 @@ export function uploadRoutes(app: FastifyInstance, context: DialectContext): voi
       const { tenantId } = callerOf(request)
       const product = await products.find(tenantId, productOf(request.params))
       if (!product) throw new SluiceError('product_unknown')
+      // Before it sends us anything in vain.
+      refuseOwned(product.owner)
       const { from, placement } = await readImage(world, request)
       const target = { kind: 'attach', productId: product.id, placement } as const
       const brought = await bringImage(context, request, reply, { from, target })
