@@ -12,20 +12,33 @@ import { outageWaitMs, retryWaitMs } from './retry.ts'
 export async function processInbox(world: World): Promise<number> {
   const { database, limits, now } = world
   const events = await database.hooks.claim(limits.inboxBatchMax, limits.inboxLeaseMs)
+  const sources = openSources(world)
   const enoughMs = now().getTime() + limits.inboxLeaseMs / 2
   for (const event of events) {
     // Those that would be begun late could be another worker's by the time they end.
     if (now().getTime() > enoughMs) await database.hooks.release(event.id, { waitMs: 0, forgiveAttempt: true })
-    else await processEvent(world, event)
+    else await processEvent(world, sources, event)
   }
   return events.length
 }
 
+type Sources = (event: Pick<HookEvent, 'tenantId' | 'sourceId'>) => Promise<HookSource | null>
+
+/** Each source is read once in a turn: its mapping is that of the time when the turn began, or later. */
+function openSources({ database }: World): Sources {
+  const known = new Map<string, HookSource | null>()
+  return async ({ tenantId, sourceId }) => {
+    const source = known.get(sourceId) ?? (await database.hooks.findSource(tenantId, sourceId))
+    known.set(sourceId, source)
+    return source
+  }
+}
+
 /** Ends the event, or gives it back for another time. */
-async function processEvent(world: World, event: HookEvent): Promise<void> {
+async function processEvent(world: World, sources: Sources, event: HookEvent): Promise<void> {
   const { database, limits } = world
   try {
-    const source = await database.hooks.findSource(event.tenantId, event.sourceId)
+    const source = await sources(event)
     if (!source) return
     if (event.attempts > limits.inboxAttemptsMax) return await finish(world, event, 'quarantined', [], GIVEN_UP)
     await applyEvent(world, source, event)
