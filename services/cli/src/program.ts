@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import { describeVariables, StartError } from '@sluice/runtime'
+import { importCommand } from './import.ts'
 import { runMigrate } from './migrate.ts'
 import { oauthCommand } from './oauth.ts'
 import { createTokenCommand, listTokensCommand, revokeTokenCommand } from './tokens.ts'
@@ -39,6 +40,8 @@ token
   .argument('<id>', 'as "token list" shows it')
   .option('--public-key <file>', 'check RSA-SHA1 signatures of the token with this RSA public key (PEM)')
   .action(oauthCommand)
+
+program.addCommand(importCommand())
 
 program
   .command('config')

@@ -1,0 +1,204 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { type Api, openApi } from './import-api.ts'
+import { applyPlan, showStatus, undoImport } from './import-commands.ts'
+import { EXIT, type ExitCode, ImportError } from './import-error.ts'
+import type { ManifestFormat } from './import-manifest.ts'
+import { DEFAULT_PATTERN, readPattern } from './import-pattern.ts'
+import { openPlan } from './import-plan.ts'
+import { openProgress } from './import-progress.ts'
+import { runImport } from './import-run.ts'
+import { openSource } from './import-source.ts'
+import { importPath } from './import-views.ts'
+
+interface ServerOptions {
+  readonly url: string
+  readonly token?: string
+}
+
+interface ImportOptions extends ServerOptions {
+  readonly plan?: string | true
+  readonly sync?: true
+  readonly createProducts?: true
+  readonly park: number
+  readonly onError: 'skip' | 'stop'
+  readonly pattern: string
+  readonly format?: ManifestFormat
+  readonly report?: string
+  readonly concurrency: number
+}
+
+/** Brings many images in at one time, and takes them back. */
+export function importCommand(): Command {
+  const command = withServer(new Command('import'))
+    .description('bring in many images: from a folder, or from a manifest in CSV or JSON Lines')
+    .argument('[source]', 'a folder, a .csv, a .jsonl, or - for a manifest on stdin')
+    .option('--plan [file]', 'only say what would be done, and write it to a file (<source>.plan.jsonl)')
+    .option('--sync', 'the products named get exactly these images: others are detached')
+    .option('--create-products', 'make products of SKUs that are not known')
+    .option('--park <duration>', 'how long rows wait for products that are not there yet, as 90s, 15m, 24h, 7d', readSeconds, 0)
+    .addOption(onError())
+    .option('--pattern <regex>', 'how file names of a folder are made; groups sku, position, role, label, store', DEFAULT_PATTERN)
+    .addOption(new Option('--format <format>', 'of a manifest whose name does not tell').choices(['csv', 'jsonl']))
+    .addOption(report())
+    .addOption(concurrency())
+    .enablePositionalOptions()
+    .showHelpAfterError('(add --help for help)')
+    .addHelpText('after', HELP)
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.fine : EXIT.usage))
+    .action(importAction)
+  withServer(command.command('apply'))
+    .description('do what a plan says, if nothing has changed since it was made')
+    .argument('<plan>', 'the file that --plan has written')
+    .addOption(report())
+    .addOption(concurrency())
+    .action(applyAction)
+  withServer(command.command('undo'))
+    .description('put products back as they were before an import')
+    .argument('<import>', 'its id')
+    .option('--force', 'also those that others have changed since')
+    .action(undoAction)
+  withServer(command.command('status'))
+    .description('show how far an import is')
+    .argument('<import>', 'its id')
+    .option('--json', 'as the API tells it')
+    .addOption(report())
+    .action(statusAction)
+  return command
+}
+
+const HELP = String.raw`
+Examples:
+  $ sluice import photos/                           shirt_1.jpg is image 1 of the product "shirt"
+  $ sluice import photos/ --plan                    what would be done, and why
+  $ sluice import apply photos.plan.jsonl
+  $ sluice import spring.csv --sync --report out.jsonl
+  $ sluice import photos/ --pattern '(?<sku>[A-Z]+\d+)-(?<role>small_image|thumbnail)\..*'
+  $ zcat spring.jsonl.gz | sluice import -
+  $ sluice import undo 0197f1c2-3a4b-7c5d-8e6f-0123456789ab
+
+A manifest has a row for each image: sku (or product), one of path, url, base64, file_id and sha256, and, where wanted, label,
+position, roles, main, excluded, name and stores. Paths are relative to the manifest. A folder named "apply" is written ./apply.
+
+What the server has is not sent again, and what was interrupted goes on when the same command is given again.
+Ends with 0 when all is well, 1 when rows failed, 2 when it was called wrongly, 3 when the server cannot be reached.
+`
+
+function withServer(command: Command): Command {
+  return command
+    .addOption(new Option('--url <url>', 'the address of Sluice').env('SLUICE_URL').default('http://127.0.0.1:8080'))
+    .addOption(new Option('--token <token>', 'a token of the role writer').env('SLUICE_TOKEN'))
+}
+
+const onError = () =>
+  new Option('--on-error <what>', 'what a row that fails means for the others').choices(['skip', 'stop']).default('skip')
+const report = () => new Option('--report <file>', 'write what became of each row, as JSON Lines')
+const concurrency = () =>
+  new Option('--concurrency <n>', 'files that are hashed and uploaded at the same time').argParser(readConcurrency).default(8)
+
+async function importAction(source: string | undefined, options: ImportOptions, command: Command): Promise<void> {
+  // In "import --plan photos/" the folder is taken for the name of the plan, and nobody would mean that.
+  const argument = source ?? (typeof options.plan === 'string' ? options.plan : null)
+  if (argument === null) return command.error('Say what is to be imported: a folder, a .csv, a .jsonl, or - for stdin.')
+  const plan = source === undefined ? true : options.plan
+  await inSession(options, async (api, session) => {
+    const pattern = readPattern(options.pattern)
+    await using source = await openSource(argument, { pattern, format: options.format ?? null, signal: api.signal })
+    const planPath = plan === true ? `${source.name}.plan.jsonl` : (plan ?? null)
+    return runImport(api, {
+      ...session,
+      source,
+      planPath,
+      reportPath: options.report ?? null,
+      concurrency: options.concurrency,
+      settings: {
+        mode: options.sync ? 'sync' : 'add',
+        on_error: options.onError,
+        create_products: options.createProducts ?? false,
+        park_seconds: options.park,
+      },
+    })
+  })
+}
+
+async function applyAction(path: string, options: ServerOptions & Pick<ImportOptions, 'report' | 'concurrency'>): Promise<void> {
+  await inSession(options, async (api, session) =>
+    applyPlan(api, {
+      ...session,
+      plan: await openPlan(path),
+      planPath: path,
+      reportPath: options.report ?? null,
+      concurrency: options.concurrency,
+    }),
+  )
+}
+
+async function undoAction(id: string, options: ServerOptions & { force?: true }): Promise<void> {
+  await inSession(options, (api, { progress }) => undoImport(api, id, { force: options.force ?? false, progress }))
+}
+
+async function statusAction(id: string, options: ServerOptions & { json?: true; report?: string }): Promise<void> {
+  await inSession(options, (api) => showStatus(api, id, { json: options.json ?? false, reportPath: options.report ?? null }))
+}
+
+interface Session {
+  readonly progress: ReturnType<typeof openProgress>
+  readonly onImport: (id: string, isApplying: boolean) => void
+}
+
+/** Ctrl-C stops what is under way, here and on the server, and says how to go on; a second one leaves at once. */
+async function inSession({ url, token }: ServerOptions, work: (api: Api, session: Session) => Promise<ExitCode>): Promise<void> {
+  const stop = new AbortController()
+  const progress = openProgress()
+  let running: { readonly id: string; readonly isApplying: boolean } | null = null
+  const onSignal = () => (stop.signal.aborted ? process.exit(EXIT.interrupted) : stop.abort())
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  try {
+    if (token === undefined) throw new ImportError(EXIT.usage, 'A token is needed: --token, or SLUICE_TOKEN in the environment.')
+    const onWait = (why: string, waitMs: number) => progress.note(`${why}; trying again in ${Math.round(waitMs / 1_000)} s`)
+    const api = openApi({ url, token, signal: stop.signal, onWait })
+    process.exitCode = await work(api, { progress, onImport: (id, isApplying) => (running = { id, isApplying }) })
+  } catch (error) {
+    progress.end()
+    if (stop.signal.aborted) process.exitCode = await leave(running, { url, token: token ?? '' })
+    else if (error instanceof ImportError) {
+      process.stderr.write(`${error.message}\n`)
+      process.exitCode = error.exitCode
+    } else throw error
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+  }
+}
+
+const STOP_MS_MAX = 10_000
+
+async function leave(
+  running: { readonly id: string; readonly isApplying: boolean } | null,
+  { url, token }: { readonly url: string; readonly token: string },
+): Promise<ExitCode> {
+  if (!running?.isApplying) {
+    process.stderr.write('Stopped. Nothing was applied. The same command goes on where this one stopped.\n')
+    return EXIT.interrupted
+  }
+  const api = openApi({ url, token, signal: AbortSignal.timeout(STOP_MS_MAX) })
+  const isStopped = await api.send('POST', `${importPath(running.id)}/stop`).then(
+    ({ status }) => status < 300,
+    () => false,
+  )
+  const what = isStopped ? 'Stopped: nothing more is begun.' : 'The server could not be told to stop, and goes on.'
+  process.stderr.write(`${what} The same command goes on with it; "sluice import status ${running.id}" shows how far it is.\n`)
+  return EXIT.interrupted
+}
+
+const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 }
+
+function readSeconds(text: string): number {
+  const found = /^(\d{1,9})([smhd])$/.exec(text)
+  if (found) return Number(found[1]) * (SECONDS[found[2] ?? ''] ?? 1)
+  throw new InvalidArgumentError('a duration looks like 90s, 15m, 24h or 7d.')
+}
+
+function readConcurrency(text: string): number {
+  const number = Number(text)
+  if (Number.isInteger(number) && number >= 1 && number <= 64) return number
+  throw new InvalidArgumentError('a whole number from 1 to 64.')
+}
