@@ -19,6 +19,8 @@ export const DEFAULT_LIMITS = {
   envelopeBytesMax: 256 * 1024,
   /** Form fields of one multipart body. */
   formFieldsMax: 32,
+  /** Connections of one server: each may hold some 100 KB while a body arrives, and a file descriptor. */
+  connectionsMax: 4_096,
   /** A request from its first byte to its last. */
   requestMsMax: 300_000,
 

@@ -293,7 +293,7 @@ export interface ProductImages {
   reorder(tenantId: TenantId, ref: ProductRef, order: readonly ImageId[], expectedVersion: number | null): Promise<number>
   /**
    * Null: no image is the main one. Throws `main_image_changed` when `replaces` names another main image than there is by then;
-   * undefined where that does not matter.
+   * undefined where that does not matter. What is the main one already stays it, and that makes no version.
    */
   setMain(
     tenantId: TenantId,
@@ -568,8 +568,11 @@ export interface Objects {
   promote(stagedKey: string, copy: LocalCopy, blobKey: string, mediaType: string, signal: AbortSignal): Promise<void>
   /** Removing what is not there is fine. */
   unstage(key: string): Promise<void>
-  /** Keys that were staged before, oldest first or in any order, at most `limit`. */
-  listStaged(before: Date, limit: number): Promise<readonly string[]>
+  /**
+   * Keys that were staged before, at most `limit`, in an order of the store's own that stays; with `after`, which need not be there
+   * any more, those that follow it.
+   */
+  listStaged(before: Date, limit: number, after?: string | null): Promise<readonly string[]>
   /** For small derived objects. Overwrites. */
   putBlob(key: string, bytes: Uint8Array, mediaType: string, signal: AbortSignal): Promise<void>
   /** Size in bytes; null when there is no such blob. */

@@ -1,9 +1,22 @@
 import type { World } from './ports.ts'
 
-/** Removes staged bytes that no ingest needs: uploads that were cut off, and what a crash left behind. Returns how many. */
-export async function sweepStaging({ database, objects, limits, observer, now }: World): Promise<number> {
+/** How far a sweeper has come in its walk through what is staged. */
+export interface SweepPlace {
+  after: string | null
+}
+
+/**
+ * Removes staged bytes that no ingest needs: uploads that were cut off, and what a crash left behind. Returns how many. Each call
+ * looks at the keys that follow those of the last, and begins again after the end: what is old and needed, as the bytes of parked
+ * and failed ingests, does not stand before the rest for ever.
+ */
+export async function sweepStaging(
+  { database, objects, limits, observer, now }: World,
+  place: SweepPlace = { after: null },
+): Promise<number> {
   const before = new Date(now().getTime() - limits.stagedMsMax)
-  const old = await objects.listStaged(before, limits.sweepBatchMax)
+  const old = await objects.listStaged(before, limits.sweepBatchMax, place.after)
+  place.after = old.length === limits.sweepBatchMax ? (old.at(-1) ?? null) : null
   if (old.length === 0) return 0
   const needed = await database.ingests.stagedInUse(old, limits.failedBytesMsMax)
   const unneeded = old.filter((key) => !needed.has(key))

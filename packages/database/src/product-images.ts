@@ -33,23 +33,32 @@ import {
 import type { Runner } from './transaction.ts'
 
 export function openProductImages({ query, transaction }: Runner): ProductImages {
-  /** Locks the product, checks the version, makes the change and counts it. */
+  /** Locks the product, checks the version, makes the change and counts it, unless there was none. */
   function change(
     tenantId: TenantId,
     ref: ProductRef,
     expectedVersion: number | null,
-    act: (db: Db, product: LockedProduct) => Promise<{ imagesAdded: number }>,
+    act: (db: Db, product: LockedProduct) => Promise<{ imagesAdded: number } | 'unchanged'>,
   ): Promise<number> {
     return transaction(async (db) => {
       const product = await lockProduct(db, tenantId, ref)
       if (expectedVersion !== null && product.version !== expectedVersion) throw await mismatch(db, product)
-      const { imagesAdded } = await act(db, product)
-      return recordChange(db, product.id, imagesAdded)
+      const done = await act(db, product)
+      return done === 'unchanged' ? product.version : recordChange(db, product.id, done.imagesAdded)
     })
   }
 
   return {
     list: async (tenantId, ref) => (canExist(ref) ? query((db) => selectList(db, tenantId, ref)) : null),
+
+    async urls(tenantId, productId) {
+      const rows = await query((db) =>
+        db.execute<{ id: ImageId; source_url: string }>(sql`
+          select image.id, ingest.source_url from product_images as image join ingests as ingest on ingest.id = image.ingest_id
+          where image.tenant_id = ${tenantId} and image.product_id = ${productId} and ingest.source_url is not null`),
+      )
+      return new Map(rows.map(({ id, source_url: url }) => [id, url]))
+    },
 
     async find(tenantId, ref, image) {
       if (!canExist(ref) || !canBeImage(image)) return null
@@ -87,7 +96,9 @@ export function openProductImages({ query, transaction }: Runner): ProductImages
 
     setMain: (tenantId, ref, imageId, expectedVersion, replaces) =>
       change(tenantId, ref, expectedVersion, async (db, product) => {
-        if (replaces !== undefined && (await mainImage(db, product.id)) !== replaces) throw new SluiceError('main_image_changed')
+        const main = await mainImage(db, product.id)
+        if (replaces !== undefined && main !== replaces) throw new SluiceError('main_image_changed')
+        if (main === imageId) return 'unchanged'
         if (imageId === null) {
           await takeMain(db, product.id, null)
         } else {

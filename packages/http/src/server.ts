@@ -52,6 +52,8 @@ export function bareServer(limits: Limits, logger: FastifyBaseLogger, onError: E
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => void onError(error, request, reply),
   })
+  // What comes beyond is closed at once, before it costs more than that.
+  app.server.maxConnections = limits.connectionsMax
   app.decorateRequest('caller', null)
   app.setValidatorCompiler(compileValidator)
   app.setErrorHandler(onError)

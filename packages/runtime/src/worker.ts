@@ -6,6 +6,7 @@ import {
   reconcile,
   relayOutbox,
   settleParked,
+  type SweepPlace,
   sweepStaging,
 } from '@sluice/core'
 import type { IngestQueue } from '@sluice/queue'
@@ -22,6 +23,7 @@ export async function openWorker(parts: Parts, queue: IngestQueue): Promise<Asyn
   const world = workerWorld(parts, queue)
   const failed = (task: string) => (cause: unknown) => observability.observer.observe({ kind: 'background.failed', task, cause })
 
+  const swept: SweepPlace = { after: null }
   /** A job that starts leaves room in the queue, which the relay fills. */
   const jobs = { onStart: () => {} }
 
@@ -53,7 +55,7 @@ export async function openWorker(parts: Parts, queue: IngestQueue): Promise<Asyn
   )
   stack.use(
     openLoop({
-      turn: async () => (await sweepStaging(world)) === limits.sweepBatchMax,
+      turn: async () => (await sweepStaging(world, swept)) > 0 && swept.after !== null,
       idleMs: limits.upkeepEveryMs,
       onError: failed('sweep'),
     }),

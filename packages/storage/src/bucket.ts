@@ -79,13 +79,14 @@ export class Bucket {
     await answer?.body.dump()
   }
 
-  async list(before: Date, limit: number): Promise<readonly string[]> {
+  /** In the order of S3, which is that of the bytes of the keys. */
+  async list(before: Date, limit: number, after: string | null = null): Promise<readonly string[]> {
     const { client } = this.#wire
     const keys: string[] = []
     let page = ''
     while (keys.length < limit) {
       const { objects, isTruncated, nextContinuationToken } = await guarded(null, () =>
-        client.listObjectsV2Query(this.name, '', page, '', LIST_PAGE_MAX, ''),
+        client.listObjectsV2Query(this.name, '', page, '', LIST_PAGE_MAX, page === '' ? (after ?? '') : ''),
       )
       for (const { name, lastModified } of objects)
         if (name && isKey(name) && lastModified && lastModified < before) keys.push(name)

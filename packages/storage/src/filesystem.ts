@@ -17,7 +17,7 @@ export async function openFilesystemObjects({ dir }: FilesystemOptions): Promise
     checkOut: (key, signal) => staged.checkOut(key, signal),
     promote: (_stagedKey, copy, blobKey, _mediaType, signal) => blobs.adopt(copy, blobKey, signal),
     unstage: (key) => staged.remove(key),
-    listStaged: (before, limit) => staged.list(before, limit),
+    listStaged: (before, limit, after) => staged.list(before, limit, after),
     putBlob: (key, bytes, _mediaType, signal) => blobs.write(key, once(bytes), signal),
     statBlob: (key) => blobs.size(key),
     readBlob: (key, range, signal) => blobs.read(key, range, signal),

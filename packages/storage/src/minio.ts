@@ -68,7 +68,7 @@ async function stageOnVolume(dir: string, blobs: Bucket): Promise<Staging> {
       await promoteOnce(blobs, blobKey, copy, signal, () => blobs.putFile(blobKey, copy, mediaType, signal))
     },
     unstage: (key) => staged.remove(key),
-    listStaged: (before, limit) => staged.list(before, limit),
+    listStaged: (before, limit, after) => staged.list(before, limit, after),
     ping: () => staged.ping(),
   }
 }
@@ -95,7 +95,7 @@ async function stageInBucket(staged: Bucket, blobs: Bucket): Promise<Staging> {
       await promoteOnce(blobs, blobKey, copy, signal, () => blobs.copyFrom(staged, stagedKey, blobKey, mediaType, signal))
     },
     unstage: (key) => staged.remove(key),
-    listStaged: (before, limit) => staged.list(before, limit),
+    listStaged: (before, limit, after) => staged.list(before, limit, after),
     ping: () => staged.ping(),
   }
 }

@@ -2,7 +2,7 @@ import type { LocalCopy } from '@sluice/core'
 import { SluiceError } from '@sluice/core'
 import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { access, copyFile, link, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
+import { access, copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { codeOf, guarded, nullIfAbsent } from './failures.ts'
@@ -93,20 +93,19 @@ export class Volume {
     await guarded(null, () => rm(this.#pathOf(key), { force: true }).catch(nullIfAbsent))
   }
 
-  async list(before: Date, limit: number): Promise<readonly string[]> {
-    return guarded(null, () => this.#keysBefore(before, limit))
+  /** Directory by directory, each by its names. */
+  async list(before: Date, limit: number, after: string | null = null): Promise<readonly string[]> {
+    return guarded(null, () => this.#keysBefore(before, limit, after))
   }
 
   async ping(): Promise<void> {
     await guarded(null, () => access(this.#root, constants.R_OK | constants.W_OK | constants.X_OK))
   }
 
-  async #keysBefore(before: Date, limit: number): Promise<string[]> {
+  async #keysBefore(before: Date, limit: number, after: string | null): Promise<string[]> {
     const keys: string[] = []
     if (limit <= 0) return keys
-    for await (const entry of await opendir(this.#root, { recursive: true })) {
-      if (!entry.isFile()) continue
-      const path = join(entry.parentPath, entry.name)
+    for await (const path of filesBelow(this.#root, after?.split('/') ?? [])) {
       const found = await stat(path).catch(nullIfAbsent)
       if (!found || found.mtime >= before) continue
       const key = path.slice(this.#root.length + 1).replaceAll(sep, '/')
@@ -121,6 +120,19 @@ export class Volume {
     const path = resolve(this.#root, checkedKey(key))
     if (!path.startsWith(this.#root + sep)) throw new SluiceError('internal_error', 'The object key leaves its directory')
     return path
+  }
+}
+
+/** In the order of their names, those behind the path `after`: what lies before it is not looked into. */
+async function* filesBelow(dir: string, [first, ...rest]: readonly string[]): AsyncGenerator<string> {
+  const entries = (await readdir(dir, { withFileTypes: true }).catch(nullIfAbsent)) ?? []
+  entries.sort((a, b) => (a.name < b.name ? -1 : 1))
+  for (const entry of entries) {
+    if (first !== undefined && entry.name < first) continue
+    const isOnTheWay = entry.name === first
+    const path = join(dir, entry.name)
+    if (entry.isDirectory()) yield* filesBelow(path, isOnTheWay ? rest : [])
+    else if (entry.isFile() && !isOnTheWay) yield path
   }
 }
 

@@ -35,8 +35,9 @@ export function memoryObjects(now: () => Date = () => new Date()): Objects & Asy
     async unstage(key) {
       staged.delete(requireKey(key))
     },
-    async listStaged(before, limit) {
-      return [...staged].flatMap(([key, { at }]) => (at < before ? [key] : [])).slice(0, limit)
+    async listStaged(before, limit, after = null) {
+      const old = [...staged].flatMap(([key, { at }]) => (at < before && (after === null || key > after) ? [key] : []))
+      return old.sort().slice(0, limit)
     },
     async putBlob(key, bytes, _mediaType, signal) {
       signal.throwIfAborted()

@@ -126,6 +126,23 @@ function stagingTests(subject: () => Objects): void {
     expect(await subject().listStaged(future, 1000)).not.toContain(keys[0])
   })
 
+  it('lists staged keys page by page, each of them once, whatever is taken away meanwhile', async () => {
+    const folders = [newKey(), newKey()]
+    const keys = Array.from({ length: 12 }, (_, n) => `${folders[n % 2] ?? ''}${n % 3 === 0 ? '-' : '/'}${newKey()}`)
+    for (const key of keys) await subject().stage(key, inChunks(randomBytes(10)), CALM)
+    const future = new Date(Date.now() + 3_600_000)
+    const seen: string[] = []
+    for (let after: string | null = null; ;) {
+      const page: readonly string[] = await subject().listStaged(future, 5, after)
+      seen.push(...page)
+      after = page.at(-1) ?? null
+      if (after === null) break
+      if (keys.includes(after)) await subject().unstage(after)
+    }
+    expect(new Set(seen).size).toBe(seen.length)
+    expect(seen.filter((key) => keys.includes(key)).toSorted()).toEqual(keys.toSorted())
+  })
+
   it('answers a ping', async () => {
     await expect(subject().ping()).resolves.toBeUndefined()
   })

@@ -8,18 +8,32 @@ import { findProduct, type ProductRow, type Tables } from './tables.ts'
 export function memoryProductImages(tables: Tables): ProductImages {
   type Edit = Parameters<ProductImages['edit']>
 
-  function change(tenantId: Edit[0], ref: Edit[1], expectedVersion: number | null, act: (row: ProductRow) => Gallery): number {
+  function change(
+    tenantId: Edit[0],
+    ref: Edit[1],
+    expectedVersion: number | null,
+    act: (row: ProductRow) => Gallery | 'unchanged',
+  ): number {
     const row = findProduct(tables, tenantId, ref)
     if (!row) throw new SluiceError('product_unknown')
     refuseOwned(row.product.owner)
     if (expectedVersion !== null && row.product.version !== expectedVersion) throw mismatch(row)
-    return writeImages(tables, row, act(row))
+    const gallery = act(row)
+    return gallery === 'unchanged' ? row.product.version : writeImages(tables, row, gallery)
   }
 
   return {
     async list(tenantId, ref) {
       const row = findProduct(tables, tenantId, ref)
       return row && { productId: row.product.id, version: row.product.version, images: row.images, storeRoles: row.storeRoles }
+    },
+    async urls(tenantId, productId) {
+      const ids = new Set(findProduct(tables, tenantId, { kind: 'id', id: productId })?.images.map(({ id }) => id))
+      return new Map(
+        [...tables.ingests.values()].flatMap(({ source, result }) =>
+          source.kind === 'url' && result?.imageId && ids.has(result.imageId) ? [[result.imageId, source.url] as const] : [],
+        ),
+      )
     },
     async find(tenantId, ref, wanted) {
       const row = findProduct(tables, tenantId, ref)
@@ -44,7 +58,9 @@ export function memoryProductImages(tables: Tables): ProductImages {
       change(tenantId, ref, expectedVersion, ({ images, storeRoles }) => ({ images: ordered(images, order), storeRoles })),
     setMain: async (tenantId, ref, imageId, expectedVersion, replaces) =>
       change(tenantId, ref, expectedVersion, (row) => {
-        if (replaces !== undefined && mainOf(row.images) !== replaces) throw new SluiceError('main_image_changed')
+        const main = mainOf(row.images)
+        if (replaces !== undefined && main !== replaces) throw new SluiceError('main_image_changed')
+        if (main === imageId) return 'unchanged'
         if (imageId !== null) return changeImage(row, imageId, { main: true }, tables.now())
         return { ...row, images: row.images.map((image) => takeRoles(image, [MAIN_ROLE])) }
       }),
