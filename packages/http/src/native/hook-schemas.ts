@@ -66,7 +66,7 @@ const value = Type.Optional(Value)
 const values = (...names: readonly string[]) =>
   Type.Optional(Type.Object(Object.fromEntries(names.map((name) => [name, value])), EXACT))
 
-export const mappingSchema = ({ parkMsMax }: Limits) =>
+const mappingSchema = ({ parkMsMax }: Limits) =>
   Type.Object(
     {
       type: value,
@@ -137,7 +137,7 @@ const eventFields = {
   links: Type.Object({ self: link }),
 }
 
-export const HookEvent = Type.Object(eventFields, { title: 'HookEvent' })
+const HookEvent = Type.Object(eventFields, { title: 'HookEvent' })
 
 export const HookEventWithBody = Type.Object(
   {
