@@ -7,6 +7,8 @@ import type { Load, World } from './ports.ts'
 export interface Backpressure {
   /** Throws `service_busy` when there is no room for more in this lane. */
   admit(lane: Lane): Promise<void>
+  /** Whether there is room for more bytes of what was promised already. */
+  hasRoom(): Promise<boolean>
 }
 
 /** An import fills half of what there is room for, so that it never takes the room of those who wait for their answer. */
@@ -33,6 +35,7 @@ export function openBackpressure({ database, limits, now }: Pick<World, 'databas
       const full = boundOf(await measure(), limits, SHARES[lane])
       if (full) throw new SluiceError('service_busy', full)
     },
+    hasRoom: async () => (await measure()).stagedBytes < limits.stagedBytesMax,
   }
 }
 

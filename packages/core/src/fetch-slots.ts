@@ -5,7 +5,7 @@ import type { World } from './ports.ts'
 /** How many fetches run in this process at a time: of one host, and in all. */
 export interface FetchSlots {
   /** A slot until it is disposed of; or, when there is none, how long to stay away before asking again. */
-  take(host: string, tenantId: TenantId): Slot | { readonly waitMs: number }
+  take(host: string, tenantId: TenantId): Promise<Slot | { readonly waitMs: number }>
   /** The host asked to be left alone for so long. Only this tenant does so: it may be a server of its own that says this. */
   rest(host: string, tenantId: TenantId, waitMs: number): void
 }
@@ -13,9 +13,11 @@ export interface FetchSlots {
 export type Slot = Disposable & { readonly waitMs?: never }
 
 interface Options {
-  readonly limits: Pick<Limits, 'fetchPerHostMax' | 'sourceRetryMsMax'>
+  readonly limits: Pick<Limits, 'fetchPerHostMax' | 'sourceRetryMsMax' | 'outageWaitMs'>
   /** Fetches of all hosts together. */
   readonly max: number
+  /** Whether what is fetched may be staged: while the pipeline behind it stands still, nothing is. */
+  readonly hasRoom: () => Promise<boolean>
   readonly now: World['now']
 }
 
@@ -36,7 +38,7 @@ const TOOK_MS = 500
 /** Beyond that, those at which nothing happens are forgotten. */
 const LINES_MAX = 1_000
 
-export function openFetchSlots({ limits, max, now }: Options): FetchSlots {
+export function openFetchSlots({ limits, max, hasRoom, now }: Options): FetchSlots {
   const lines = new Map<string, Line>()
   const all = newLine()
   const nowMs = () => now().getTime()
@@ -60,7 +62,8 @@ export function openFetchSlots({ limits, max, now }: Options): FetchSlots {
   }
 
   return {
-    take(host, tenantId) {
+    async take(host, tenantId) {
+      if (!(await hasRoom())) return { waitMs: Math.max(limits.outageWaitMs, sentAway(all, max).waitMs) }
       const resting = lines.get(`${tenantId} ${host}`)
       if (resting && resting.restsUntilMs > nowMs()) return sentAway(resting, limits.fetchPerHostMax)
       const line = lineOf(host)

@@ -1,5 +1,13 @@
 import { randomUUIDv7 } from 'node:crypto'
-import { type Database, type Decoder, type Fetcher, type Objects, openFetchSlots, type World } from '@sluice/core'
+import {
+  type Database,
+  type Decoder,
+  type Fetcher,
+  type Objects,
+  openBackpressure,
+  openFetchSlots,
+  type World,
+} from '@sluice/core'
 import { openDatabase } from '@sluice/database'
 import { openFetcher } from '@sluice/fetch'
 import { openDecoder } from '@sluice/images'
@@ -63,7 +71,9 @@ export function workerWorld(parts: Parts, queue: IngestQueue): World {
   const world = worldOf(parts)
   const { limits, worker } = parts.config
   // What waits for strangers never holds more than half of what works.
-  const fetchSlots = openFetchSlots({ limits, max: Math.max(1, Math.floor(worker.concurrency / 2)), now: world.now })
+  const backpressure = openBackpressure(world)
+  const max = Math.max(1, Math.floor(worker.concurrency / 2))
+  const fetchSlots = openFetchSlots({ limits, max, hasRoom: () => backpressure.hasRoom(), now: world.now })
   return { ...world, queue, random: Math.random, fetchSlots }
 }
 

@@ -265,13 +265,26 @@ describe('a server that is away', () => {
 })
 
 describe('many addresses', () => {
+  test('are not fetched while there is no room for what comes from them', async () => {
+    let hasRoom = false
+    const clock = manualClock()
+    const fetchSlots = openFetchSlots({ limits: DEFAULT_LIMITS, max: 4, hasRoom: async () => hasRoom, now: clock.now })
+    const { server, accept, work, find } = await scene({ clock, fetchSlots })
+    const ingest = await accept()
+    expect(await work(ingest)).toMatchObject({ kind: 'again', waitMs: DEFAULT_LIMITS.outageWaitMs })
+    expect([server.asked, (await find(ingest))?.attempts]).toEqual([[], 0])
+    hasRoom = true
+    await work(ingest)
+    expect(await find(ingest)).toMatchObject({ state: 'committed', attempts: 1 })
+  })
+
   test('of one host are never fetched by more than may at a time, and all are in the end', async () => {
     const clock = manualClock()
     const limits = { ...DEFAULT_LIMITS, fetchPerHostMax: 3 }
     const { server, accept, work, find, steps } = await scene({
       clock,
       limits,
-      fetchSlots: openFetchSlots({ limits, max: 100, now: clock.now }),
+      fetchSlots: openFetchSlots({ limits, max: 100, hasRoom: async () => true, now: clock.now }),
     })
     let [running, most] = [0, 0]
     const open = server.fetch.bind(server)

@@ -17,8 +17,8 @@ export async function fetch({ ingest }: Work, world: World, signal: AbortSignal)
   if (left) return left
 
   const { host } = new URL(source.url)
-  const slot = world.fetchSlots.take(host, tenantId)
-  if (slot.waitMs !== undefined) throw new NotYet(slot.waitMs, `${host} is being fetched from, or asked to be left alone`)
+  const slot = await world.fetchSlots.take(host, tenantId)
+  if (slot.waitMs !== undefined) throw new NotYet(slot.waitMs, `nothing more may be fetched from ${host} at the moment`)
   using _slot = slot
   try {
     return await fetchNow(ingest, source, world, signal)

@@ -47,7 +47,7 @@ test('an image lands in a world of memory', async () => {
   const list = await world.database.images.list(tenantId, { kind: 'sku', sku: 'chair' })
   expect(list?.images).toMatchObject([{ name: 'image', file: { facts: { mediaType: 'image/png', width: 4_000, height: 30 } } }])
   const steps = world.observed.flatMap((event) => (event.kind === 'ingest.step_ended' ? event.step : []))
-  expect(steps).toEqual(['validate', 'store', 'extract', 'name', 'commit'])
+  expect(steps).toEqual(['fetch', 'validate', 'store', 'extract', 'name', 'commit'])
 })
 
 test('an image that the script calls corrupt is rejected', async () => {

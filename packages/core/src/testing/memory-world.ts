@@ -38,7 +38,12 @@ export function memoryWorld(parts: WorldParts = {}): MemoryWorld {
     observer,
     policy: { keepGps: false, roles: DEFAULT_ROLES, guestTenant: null, publicUrl: null },
     fetcher: unreachable,
-    fetchSlots: openFetchSlots({ limits: parts.limits ?? DEFAULT_LIMITS, max: Infinity, now: clock.now }),
+    fetchSlots: openFetchSlots({
+      limits: parts.limits ?? DEFAULT_LIMITS,
+      max: Infinity,
+      hasRoom: async () => true,
+      now: clock.now,
+    }),
     secretKey: 'a-secret-key-for-tests',
     limits: DEFAULT_LIMITS,
     newId,
