@@ -18,6 +18,8 @@ export interface BlobContent {
   /** Null when the store does not have it. The signal is aborted when the client has gone. */
   readonly open: (range: ByteRange | null, signal: AbortSignal) => Promise<AsyncIterable<Uint8Array> | null>
   readonly disposition: 'inline' | 'attachment'
+  /** Whose pages may show it; by default `same-site`, so that the console may from its port. */
+  readonly shownBy?: 'same-site' | 'cross-origin'
 }
 
 /** A year: what is under an id never changes. Private, since a token was needed to see it. */
@@ -66,7 +68,7 @@ export function rangeOf(header: string | undefined, bytes: number): ByteRange | 
 
 /**
  * Bytes from strangers are served as what we found them to be and as nothing else, in an origin of their own making: nosniff
- * and the sandbox keep markup that hides in an image from running. `same-site`, so that the console may show them from its port.
+ * and the sandbox keep markup that hides in an image from running.
  */
 function describe(reply: FastifyReply, blob: BlobContent, etag: string): void {
   void reply.headers({
@@ -77,7 +79,7 @@ function describe(reply: FastifyReply, blob: BlobContent, etag: string): void {
     'cache-control': CACHE_CONTROL,
     'x-content-type-options': 'nosniff',
     'content-security-policy': "sandbox; default-src 'none'",
-    'cross-origin-resource-policy': 'same-site',
+    'cross-origin-resource-policy': blob.shownBy ?? 'same-site',
   })
 }
 

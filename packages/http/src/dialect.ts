@@ -81,8 +81,3 @@ export function streamBodies(app: FastifyInstance): void {
 
 /** The options of a route whose body is a stream: it is limited while it is read, with and without a Content-Length. */
 export const STREAMED = { bodyLimit: Number.MAX_SAFE_INTEGER } as const
-
-/** The address that clients know us by, without a slash at its end. */
-export function publicUrl(request: FastifyRequest, { policy }: Pick<IntakeWorld, 'policy'>): string {
-  return policy.publicUrl ?? `${request.protocol}://${request.host}`
-}

@@ -6,7 +6,7 @@ import { timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { blobKey, deriveSecret, type File, type FileId, type IntakeWorld, SluiceError, type TenantId } from '@sluice/core'
 import { sendBlob } from './content.ts'
-import { publicUrl } from './dialect.ts'
+import { publicUrl } from './host.ts'
 
 const PREFIX = '/media'
 const UUID_BYTES = 16
@@ -35,6 +35,8 @@ export function mediaRoutes(app: FastifyInstance, world: IntakeWorld): void {
         bytes,
         digest,
         disposition: 'inline',
+        // A shop shows it on pages of its own.
+        shownBy: 'cross-origin',
         open: (range, signal) => objects.readBlob(blobKey(file.tenantId, digest), range, signal),
       })
     },

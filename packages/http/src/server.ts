@@ -5,6 +5,7 @@ import { answerClientError } from './client-errors.ts'
 import { nativeApi } from './native/index.ts'
 import { type DialectContext, dialectAt } from './dialect.ts'
 import { DIALECTS } from './dialects.ts'
+import { pathOf, refuseAbsurdHosts } from './host.ts'
 import { mediaRoutes } from './media-links.ts'
 import { handleError } from './problem.ts'
 import { refuseUnknownAddresses } from './unknown-addresses.ts'
@@ -20,6 +21,7 @@ export async function buildServer({ world, logger }: ServerOptions): Promise<Fas
   const app = bareServer(world.limits, logger, (error, request, reply) =>
     (dialectAt(DIALECTS, request.url)?.answerError ?? handleError)(error, request, reply),
   )
+  refuseAbsurdHosts(app, world)
   refuseUnknownAddresses(app)
   const closing = new AbortController()
   app.addHook('preClose', async () => closing.abort())
@@ -49,6 +51,7 @@ export function bareServer(limits: Limits, logger: FastifyBaseLogger, onError: E
     http: { connectionsCheckingInterval: 1_000, headersTimeout: 10_000 },
     routerOptions: { maxParamLength: 1_024, ignoreTrailingSlash: true },
     forceCloseConnections: 'idle',
+    rewriteUrl: ({ url = '/' }) => pathOf(url),
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => void onError(error, request, reply),
   })

@@ -16,6 +16,8 @@ export interface Wire {
 }
 
 export function sendError(reply: FastifyReply, { status, ...rest }: Wire): FastifyReply {
+  // RFC 9110 §15.5.2 asks for it with every 401.
+  if (status === 401) void reply.header('www-authenticate', 'Bearer')
   const isText = isCatalogue(reply.request) && status !== 401 && status !== 429
   const error = { status: isText ? String(status) : status, ...rest }
   return reply

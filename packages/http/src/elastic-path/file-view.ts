@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { type File, type IntakeWorld, MEDIA_TYPES } from '@sluice/core'
-import { publicUrl } from '../dialect.ts'
+import { publicUrl } from '../host.ts'
 import { mediaUrl } from '../media-links.ts'
 
 export function fileView(request: FastifyRequest, world: IntakeWorld, file: File) {

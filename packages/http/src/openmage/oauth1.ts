@@ -1,7 +1,7 @@
 /** Signed requests: OAuth 1.0a with credentials that follow from one of our tokens, so that nobody is asked to grant anything. */
 import type { FastifyRequest } from 'fastify'
 import { type Caller, type IntakeWorld, isUuid, oauth1Credentials, type TokenId } from '@sluice/core'
-import { publicUrl } from '../dialect.ts'
+import { publicUrl } from '../host.ts'
 import { oauthProblem } from './errors.ts'
 import { isHmacSha1, isPlaintext, isRsaSha1, isSame, type SignedRequest } from './oauth1-signature.ts'
 

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { type IntakeWorld, type OffsetPage, type Limits } from '@sluice/core'
-import { publicUrl } from '../dialect.ts'
+import { publicUrl } from '../host.ts'
 
 const LIMIT_DEFAULT = 10
 
