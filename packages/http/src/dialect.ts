@@ -4,6 +4,8 @@ import type { Caller, ErrorCode, IntakeWorld, SluiceError } from '@sluice/core'
 import { guardRoutes } from './authenticate.ts'
 import { asSluiceError } from './problem.ts'
 
+export { publicUrl } from './host.ts'
+
 export interface DialectContext {
   readonly world: IntakeWorld
   /** Aborted when the server stops: nobody is kept waiting for what may come after it. */
