@@ -68,9 +68,9 @@ describe('what can be reached', () => {
     ])
   })
 
-  test('stores and workers have no way out', () => {
+  test('stores have no way out', () => {
     expect(compose.networks['backend']).toEqual({ internal: true })
-    for (const name of [...STORES, 'migrate', 'worker']) expect([name, service(name).networks]).toEqual([name, ['backend']])
+    for (const name of [...STORES, 'migrate']) expect([name, service(name).networks]).toEqual([name, ['backend']])
   })
 
   test('services listen beyond their container where somebody is to reach them', () => {

@@ -56,6 +56,8 @@ export const ERRORS = {
   import_unknown: { status: 404, title: 'The import does not exist' },
   ingest_unknown: { status: 404, title: 'The ingest does not exist' },
   hook_source_unknown: { status: 404, title: 'The source of events does not exist' },
+  webhook_unknown: { status: 404, title: 'The webhook does not exist' },
+  webhook_delivery_unknown: { status: 404, title: 'The delivery does not exist' },
   hook_event_unknown: { status: 404, title: 'The event does not exist' },
   range_unsatisfiable: { status: 416, title: 'The range lies outside the file' },
   // Conflicts
@@ -77,6 +79,8 @@ export const ERRORS = {
   idempotency_key_reused: { status: 422, title: 'The Idempotency-Key was used for another request' },
   event_id_reused: { status: 409, title: 'The id of the event was used for another event' },
   event_unmappable: { status: 422, title: 'The event does not say all that its mapping asks for' },
+  webhooks_exceeded: { status: 422, title: 'There are too many webhooks' },
+  webhook_secrets_exceeded: { status: 422, title: 'Too many secrets of the webhook are valid at the same time' },
   hook_sources_exceeded: { status: 422, title: 'There are too many sources of events' },
   import_busy: { status: 409, title: 'The import is in a state in which it does not take this' },
   import_rows_exceeded: { status: 413, title: 'The import has too many rows' },

@@ -14,6 +14,8 @@ export type NodeId = Branded<'NodeId'>
 export type ImportId = Branded<'ImportId'>
 export type HookSourceId = Branded<'HookSourceId'>
 export type HookEventId = Branded<'HookEventId'>
+export type WebhookId = Branded<'WebhookId'>
+export type WebhookDeliveryId = Branded<'WebhookDeliveryId'>
 
 /** The sha256 of some bytes in lower-case hex; the address of a blob. */
 export type Digest = Branded<'Digest'>

@@ -185,6 +185,37 @@ export const DEFAULT_LIMITS = {
   /** How long it can be asked what became of an upload. */
   uploadsKeptMs: 7 * 24 * 60 * 60 * 1000,
 
+  webhooksMax: 100,
+  webhookUrlLengthMax: 2_048,
+  /** The old secret stays valid so long after a rotation: a day to deploy the new one. */
+  webhookRotationMsMax: 24 * 60 * 60 * 1000,
+  /** Secrets of one webhook that are valid at the same time. */
+  webhookSecretsMax: 5,
+  /** One attempt, from the look-up of the name to the end of the answer: Standard Webhooks asks for 15 to 30 seconds. */
+  webhookSendMsMax: 15_000,
+  /** A delivery belongs to its worker so long. Longer than `webhookSendMsMax`. */
+  webhookLeaseMs: 60_000,
+  /** Of an answer, what is kept for the log. */
+  webhookResponseBytesMax: 4 * 1024,
+  /** Deliveries that one worker has under way, and how many of them to one endpoint. */
+  webhookSendsMax: 128,
+  webhookSendsPerEndpointMax: 4,
+  /** No wait between two attempts is longer; the longest that is published is ten hours. */
+  webhookRetryMsMax: 36_000_000,
+  /** How much of a `Retry-After` is believed. */
+  webhookRetryAfterMsMax: 36_000_000,
+  /** After so many failures in a row an endpoint is left alone for the first pause, doubled with each more up to the second. */
+  webhookFailuresMax: 5,
+  webhookPauseMsMin: 5_000,
+  webhookPauseMsMax: 300_000,
+  /** An endpoint that has only failed for so long is disabled: longer than all attempts of one delivery take. */
+  webhookFailingMsMax: 5 * 24 * 60 * 60 * 1000,
+  /** Workers look for deliveries this often even when nobody woke them. */
+  webhookIdleMs: 1_000,
+  /** Deliveries that one request sends again. */
+  webhookRedeliverMax: 10_000,
+  webhookDeliveriesKeptMs: 30 * 24 * 60 * 60 * 1000,
+
   /** After SIGTERM: what runs may finish within this time. */
   shutdownMsMax: 25_000,
 } as const satisfies Record<string, number>

@@ -17,12 +17,15 @@ import type {
   ProductId,
   TenantId,
   TokenId,
+  WebhookDeliveryId,
+  WebhookId,
 } from './ids.ts'
 import type { FetchSlots } from './fetch-slots.ts'
 import type { Ingest, IngestState, Lane, Parking, Placement, Source, StagedSource, TimelineEntry } from './ingest.ts'
 import type { Limits } from './limits.ts'
 import type { ImageList, ImageRef, Product, ProductImage, ProductRef } from './product-image.ts'
 import type { UrlSources, Validators } from './url-source.ts'
+import type { DeliveryState, Webhook, Webhooks } from './webhook.ts'
 
 export interface World {
   readonly database: Database
@@ -74,6 +77,7 @@ export interface Database {
   readonly nonces: Nonces
   readonly urlSources: UrlSources
   readonly hooks: Hooks
+  readonly webhooks: Webhooks
   readonly signals: Signals
   /** Resolves when a query was answered; throws `service_unavailable`. */
   ping(): Promise<void>
@@ -508,6 +512,8 @@ export interface Signals {
   onOutbox(wake: () => void): Disposable
   /** Calls `wake` when an event was received, or received again. */
   onInbox(wake: () => void): Disposable
+  /** Calls `wake` when an event was recorded that somebody wants to hear of. */
+  onDelivery(wake: () => void): Disposable
 }
 
 // ── Queue ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -627,6 +633,28 @@ export interface Fetcher {
   fetch(url: string, signal: AbortSignal): Promise<Fetched>
   /** The same; null when there is still what the validators were got with. */
   fetchChanged(url: string, known: Validators, signal: AbortSignal): Promise<Fetched | null>
+  /**
+   * Sends and reads what is answered, whatever its status; a redirect is an answer and leads nowhere. The same errors where there
+   * is none.
+   */
+  post(url: string, request: PostRequest, signal: AbortSignal): Promise<Posted>
+}
+
+export interface PostRequest {
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+  /** From the look-up of the name to the end of the answer. */
+  readonly timeoutMs: number
+  /** What is longer is cut. */
+  readonly responseBytesMax: number
+}
+
+export interface Posted {
+  readonly status: number
+  /** The header, as it came. */
+  readonly retryAfter: string | null
+  /** As text, however it is encoded. */
+  readonly body: string
 }
 
 // ── Observer ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -659,6 +687,19 @@ export type Observed =
   | { readonly kind: 'staging.swept'; readonly count: number }
   | { readonly kind: 'hook.received'; readonly sourceId: HookSourceId; readonly isNew: boolean }
   | { readonly kind: 'hook.ended'; readonly eventId: HookEventId; readonly state: HookEventState; readonly ingests: number }
+  | {
+      readonly kind: 'webhook.sent'
+      readonly webhookId: WebhookId
+      readonly deliveryId: WebhookDeliveryId
+      readonly state: DeliveryState
+      /** Null when there was no answer. */
+      readonly status: number | null
+    }
+  | {
+      readonly kind: 'webhook.disabled'
+      readonly webhookId: WebhookId
+      readonly because: NonNullable<Webhook['disabledBecause']>
+    }
   | { readonly kind: 'background.failed'; readonly task: string; readonly cause: unknown }
 
 export interface Observer {

@@ -65,7 +65,8 @@ ALTER TABLE "imports" ADD CONSTRAINT "imports_tenant_id_tenants_id_fk" FOREIGN K
 CREATE INDEX "import_products_by_state" ON "import_products" USING btree ("import_id","state","first_line");--> statement-breakpoint
 CREATE INDEX "import_rows_by_product" ON "import_rows" USING btree ("import_id","group_line","line");--> statement-breakpoint
 CREATE INDEX "import_rows_by_state" ON "import_rows" USING btree ("import_id","state","line");--> statement-breakpoint
+CREATE INDEX "import_rows_ready" ON "import_rows" USING btree ("import_id","line") WHERE state = 'pending' and placement is not null;--> statement-breakpoint
 CREATE INDEX "import_rows_staged" ON "import_rows" USING btree ("staged_key") WHERE staged_key is not null;--> statement-breakpoint
 CREATE INDEX "imports_by_tenant" ON "imports" USING btree ("tenant_id","id");--> statement-breakpoint
 CREATE INDEX "imports_working" ON "imports" USING btree ("claimed_until") WHERE state in ('applying', 'stopping', 'undoing');--> statement-breakpoint
-CREATE INDEX "imports_idle" ON "imports" USING btree ("updated_at") WHERE state in ('open', 'planned');
+CREATE INDEX "imports_idle" ON "imports" USING btree ("updated_at") WHERE state in ('open', 'planned', 'stopped', 'finished', 'undone');

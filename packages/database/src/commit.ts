@@ -14,6 +14,7 @@ import {
 } from '@sluice/core'
 import { type SQL, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
+import { changedImages, deliveriesOf, endedIngests } from './events.ts'
 import { equalFile, fileParts } from './files.ts'
 import { changeImage, storeValues } from './image-change.ts'
 import { endPosition, givenRoles, GLOBAL, mainImage, makeRoom } from './image-order.ts'
@@ -154,13 +155,16 @@ async function write(db: Db, commit: Commit, { tenantId, fileId, isNewFile, imag
     if (image.change) await changeImage(db, image.product.id, image.id, image.change)
     parts.push(...refillParts(image, fileId))
   }
+  const ended = endedIngests('committed', 2)
+  const happened = image ? sql`${ended} union all ${changedImages('product', 1)}` : ended
   parts.push(
     sql`committed as (
       update ingests set state = 'committed', result_file_id = ${fileId}, result_image_id = ${image?.id ?? null},
         problem_code = null, problem_detail = null, problem_details = null,
         updated_at = clock_timestamp(), finished_at = clock_timestamp()
-      where id = ${commit.ingestId} returning id, attempts
+      where id = ${commit.ingestId} returning *
     )`,
+    sql`told as (${deliveriesOf(happened)})`,
     sql`noted as (${note('committed', commit.timeline, { step: 'finish', outcome: 'done' })})`,
   )
   await db.execute(sql`with ${sql.join(parts, sql`, `)} select pg_notify(${INGEST_CHANNEL}, ${commit.ingestId})`)
@@ -212,7 +216,7 @@ function refillParts({ id, placement, product }: Extract<FoundImage, { kind: 're
 function changedProduct(productId: string, imagesAdded: number): SQL {
   return sql`product as (
     update products set version = version + 1, image_count = image_count + ${imagesAdded}, updated_at = clock_timestamp()
-    where id = ${productId}
+    where id = ${productId} returning *
   )`
 }
 

@@ -14,6 +14,7 @@ import {
 } from '@sluice/core'
 import { and, asc, eq, getTableColumns, type SQL, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
+import { changedImages, deliveriesOf } from './events.ts'
 import { arrayLiteral, fileOf, isText } from './rows.ts'
 import { blobs, files } from './schema.ts'
 import { prepared, type Runner } from './transaction.ts'
@@ -149,8 +150,8 @@ async function removeFile(db: Db, tenantId: TenantId, fileId: FileId): Promise<b
       select product_id, count(*)::int as gone from images group by product_id
     ), changed as (
       update products set version = version + 1, image_count = image_count - gone, updated_at = clock_timestamp()
-      from counted where id = product_id
-    ) delete from files where id = ${fileId}`)
+      from counted where id = product_id returning products.*
+    ), told as (${deliveriesOf(changedImages('changed', 1))}) delete from files where id = ${fileId}`)
   return true
 }
 

@@ -14,6 +14,7 @@ import { openAnswers } from './answers.ts'
 import { commitIngest } from './commit.ts'
 import type { Db } from './connection.ts'
 import { takeCensus, takeLoad, tally } from './ingest-census.ts'
+import { deliveriesOf, endedIngests } from './events.ts'
 import { listIngests } from './ingest-list.ts'
 import { isThere, lockSku, settleParked } from './parking.ts'
 import { arrayLiteral, ingestOf, isText, rowOf, withoutNul } from './rows.ts'
@@ -90,7 +91,8 @@ export function openIngests(runner: Runner): Ingests {
           update ingests set state = ${state}, ${problemSet(problem)},
             updated_at = clock_timestamp(), finished_at = clock_timestamp()
           where id = ${id} and ${IS_OPEN} returning *
-        ), noted as (${note('changed', timeline, { step: 'finish', outcome: state })})`,
+        ), noted as (${note('changed', timeline, { step: 'finish', outcome: state })}),
+        told as (${deliveriesOf(endedIngests('changed', 1))})`,
         INGEST_CHANNEL,
       )
       return ended !== null

@@ -16,6 +16,7 @@ import { openTenants } from './tenants.ts'
 import { openTokens } from './tokens.ts'
 import { runnerOn } from './transaction.ts'
 import { openUrlSources } from './url-sources.ts'
+import { openWebhooks } from './webhooks.ts'
 
 export type DatabaseOptions = PoolOptions
 
@@ -39,6 +40,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database &
     nonces: openNonces(runner),
     urlSources: openUrlSources(runner),
     hooks: openHooks(runner),
+    webhooks: openWebhooks(runner),
     signals,
     ping: async () => void (await runner.query((db) => db.execute(sql`select 1`))),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

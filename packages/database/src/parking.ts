@@ -5,6 +5,7 @@
 import type { IngestId, Ingests, TenantId } from '@sluice/core'
 import { type SQL, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
+import { deliveriesOf, endedIngests } from './events.ts'
 import { INGEST_CHANNEL, OUTBOX_CHANNEL } from './signals.ts'
 import { note } from './timeline.ts'
 import type { Runner } from './transaction.ts'
@@ -67,7 +68,8 @@ async function expire(db: Db, limit: number): Promise<readonly IngestId[]> {
         problem_detail = 'No product with the SKU "' || parked_sku || '" came in time.', problem_details = null,
         updated_at = clock_timestamp(), finished_at = clock_timestamp()
       from due where ingests.id = due.id and state = 'parked' returning ingests.*
-    ), noted as (${note('changed', [], { step: 'finish', outcome: 'rejected' })})
+    ), noted as (${note('changed', [], { step: 'finish', outcome: 'rejected' })}),
+    told as (${deliveriesOf(endedIngests('changed', 1))})
     select id, pg_notify(${INGEST_CHANNEL}, id::text) from changed`)
   return rows.map((row) => row.id as IngestId)
 }

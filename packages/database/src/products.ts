@@ -9,6 +9,7 @@ import {
 } from '@sluice/core'
 import { and, desc, eq, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
+import { changedImages, deliveriesOf } from './events.ts'
 import { pageOf } from './page.ts'
 import { lockSku, unpark } from './parking.ts'
 import { canExist, only, productOf } from './rows.ts'
@@ -124,14 +125,11 @@ export async function lockProduct(db: Db, tenantId: TenantId, ref: ProductRef): 
 
 /** Every change to the images makes a new version; returns it. */
 export async function recordChange(db: Db, productId: string, imagesAdded: number): Promise<number> {
-  const rows = await db
-    .update(products)
-    .set({
-      version: sql`${products.version} + 1`,
-      imageCount: sql`${products.imageCount} + ${imagesAdded}`,
-      updatedAt: sql`now()`,
-    })
-    .where(eq(products.id, productId))
-    .returning({ version: products.version })
+  const rows = await db.execute<{ version: number }>(sql`
+    with changed as (
+      update products set version = version + 1, image_count = image_count + ${imagesAdded}, updated_at = now()
+      where id = ${productId} returning *
+    ), told as (${deliveriesOf(changedImages('changed', 1))})
+    select version from changed`)
   return only(rows).version
 }

@@ -9,6 +9,7 @@ import { type Connection, openConnection } from './connection.ts'
 export const INGEST_CHANNEL = 'sluice_ingest'
 export const OUTBOX_CHANNEL = 'sluice_outbox'
 export const INBOX_CHANNEL = 'sluice_inbox'
+export const DELIVERY_CHANNEL = 'sluice_delivery'
 
 /** A connection that says nothing looks like one that is gone: asking tells them apart. */
 const HEARTBEAT_MS = 10_000
@@ -58,7 +59,8 @@ export function openSignals(options: { url: string; applicationName: string }): 
     const stop = () => connection.destroy()
     stopping.signal.addEventListener('abort', stop, { once: true })
     try {
-      for (const channel of [INGEST_CHANNEL, OUTBOX_CHANNEL, INBOX_CHANNEL]) await ask(connection, `listen ${channel}`)
+      for (const channel of [INGEST_CHANNEL, OUTBOX_CHANNEL, INBOX_CHANNEL, DELIVERY_CHANNEL])
+        await ask(connection, `listen ${channel}`)
       wakeAll()
       for (;;) {
         await sleep(HEARTBEAT_MS, undefined, { signal: ended.signal })
@@ -74,6 +76,7 @@ export function openSignals(options: { url: string; applicationName: string }): 
     onIngest: (id: IngestId, wake) => add(id, wake),
     onOutbox: (wake) => add(OUTBOX_CHANNEL, wake),
     onInbox: (wake) => add(INBOX_CHANNEL, wake),
+    onDelivery: (wake) => add(DELIVERY_CHANNEL, wake),
     async [Symbol.asyncDispose]() {
       stopping.abort()
       await running

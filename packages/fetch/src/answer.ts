@@ -89,6 +89,6 @@ function lastSegment({ pathname }: URL): string | null {
 }
 
 /** Of a header that is repeated, the first. */
-function headerOf(value: string | string[] | undefined): string | null {
+export function headerOf(value: string | string[] | undefined): string | null {
   return [value ?? []].flat()[0] ?? null
 }

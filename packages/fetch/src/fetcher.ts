@@ -1,7 +1,9 @@
 import { Agent, type Dispatcher } from 'undici'
 import { type Fetched, type Fetcher, type Limits, SluiceError, type Validators } from '@sluice/core'
-import { type Answer, fetchedOf, redirectOf } from './answer.ts'
+import { fetchedOf, redirectOf } from './answer.ts'
+import { ask } from './ask.ts'
 import { guardedLookup, openResolve, type Resolve } from './guarded-lookup.ts'
+import { post } from './post.ts'
 import { redirectedTo, targetOf } from './target.ts'
 import { unavailable, unreachable } from './unreachable.ts'
 
@@ -25,6 +27,14 @@ export function openFetcher({ limits, exceptions = [], resolve = openResolve() }
   const connect = { timeout: limits.fetchMsMax, maxCachedSessions: 0 }
   const guarded = new Agent({ ...UNSHARED, ...timeouts, connect: { ...connect, lookup: guardedLookup(resolve) } })
   const excepted = new Agent({ ...UNSHARED, ...timeouts, connect })
+  // Whoever posts bounds how much: a place that many endpoints share must not be held by the one of them that hangs.
+  const guardedOut = new Agent({
+    ...UNSHARED,
+    ...timeouts,
+    connections: null,
+    connect: { ...connect, lookup: guardedLookup(resolve) },
+  })
+  const exceptedOut = new Agent({ ...UNSHARED, ...timeouts, connections: null, connect })
   const exempt = new Set(exceptions)
 
   async function get(address: string, condition: Validators | null, given: AbortSignal): Promise<Fetched | null> {
@@ -33,7 +43,7 @@ export function openFetcher({ limits, exceptions = [], resolve = openResolve() }
     let target = targetOf(address, exempt)
     for (let redirects = 0; ; redirects += 1) {
       const agent = target.isExcepted ? excepted : guarded
-      const answer = await within(deadline, () => ask(agent, target.url, condition, deadline.signal))
+      const answer = await within(deadline, () => ask(agent, target.url, getRequest(condition), deadline.signal))
       if (condition && answer.statusCode === 304) {
         answer.body.destroy()
         return null
@@ -58,8 +68,12 @@ export function openFetcher({ limits, exceptions = [], resolve = openResolve() }
       return fetched
     },
     fetchChanged: (address, known, signal) => get(address, known, signal),
+    async post(address, request, signal) {
+      const { url, isExcepted } = targetOf(address, exempt)
+      return post(isExcepted ? exceptedOut : guardedOut, url, request, signal)
+    },
     async [Symbol.asyncDispose]() {
-      await Promise.all([guarded.destroy(), excepted.destroy()])
+      await Promise.all([guarded, excepted, guardedOut, exceptedOut].map((agent) => agent.destroy()))
     },
   }
 }
@@ -85,27 +99,8 @@ function conditionOf({ etag, lastModified }: Validators): Record<string, string>
   }
 }
 
-async function ask(agent: Agent, url: URL, condition: Validators | null, signal: AbortSignal): Promise<Answer> {
-  const options: Dispatcher.RequestOptions = {
-    origin: url.origin,
-    path: `${url.pathname}${url.search}`,
-    method: 'GET',
-    headers: { ...ALWAYS, ...(condition && conditionOf(condition)) },
-    signal,
-  }
-  // undici looks at the signal when a request begins: one that waits for a name or a connection would not hear of it.
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const abort = () => reject(signal.reason)
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    signal.throwIfAborted()
-    const answer = await Promise.race([agent.request(options), aborted])
-    // It may break off when nobody reads any more.
-    answer.body.on('error', () => undefined)
-    return answer
-  } finally {
-    signal.removeEventListener('abort', abort)
-  }
+function getRequest(condition: Validators | null): Pick<Dispatcher.RequestOptions, 'method' | 'headers'> {
+  return { method: 'GET', headers: { ...ALWAYS, ...(condition && conditionOf(condition)) } }
 }
 
 function readable(fetched: Fetched, deadline: Deadline): Fetched {

@@ -29,8 +29,9 @@ export async function openAllInOne(config: Config, observability: Observability)
   // These stop together, so that each has the whole grace: a slow upload must not use up that of the images being worked on.
   const sides: AsyncDisposable[] = []
   stack.defer(async () => void (await Promise.all(sides.map((side) => side[Symbol.asyncDispose]()))))
-  sides.push(await openWorker(parts, queue))
-  const intake = await openIntake(parts, await keepSecretKey(config))
+  const secretKey = await keepSecretKey(config)
+  sides.push(await openWorker(parts, queue, secretKey))
+  const intake = await openIntake(parts, secretKey)
   sides.push(intake)
   const console = await openConsole(parts, queue)
   sides.push(console)

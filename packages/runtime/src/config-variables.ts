@@ -53,7 +53,11 @@ export const VARIABLES = {
   opsPort: port('SLUICE_OPS_PORT', 'The port of health and metrics.', 8082),
   bootstrapToken: secret('SLUICE_BOOTSTRAP_TOKEN', 'An admin token that exists from the first start.'),
   secretKey: {
-    ...secret('SLUICE_SECRET_KEY', 'What links to images and OAuth 1.0a secrets are derived from; the same for all intakes.', 32),
+    ...secret(
+      'SLUICE_SECRET_KEY',
+      'What links, OAuth 1.0a secrets and those of webhooks are derived from; the same for all intakes and workers.',
+      32,
+    ),
     defaultText: 'under `sluice up` a random one, kept in the data directory',
   },
   publicUrl: origin(

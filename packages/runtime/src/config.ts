@@ -192,6 +192,7 @@ function contradictions(limits: Limits): string[] {
     ['ingestMsMax', 'reconcileAfterMs', 'or ingests that still run are started again'],
     ['requestMsMax', 'idempotencyLeaseMs', 'or a slow request loses its Idempotency-Key'],
     ['requestMsMax', 'stagedMsMax', 'or the bytes of a slow request are swept before its end'],
+    ['webhookSendMsMax', 'webhookLeaseMs', 'or what is still being sent is sent again'],
   ] as const
   return pairs
     .filter(([less, more]) => limits[less] >= limits[more])

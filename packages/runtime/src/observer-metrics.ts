@@ -25,6 +25,8 @@ function createCounters(metrics: Registry) {
     swept: counter('staging_swept', 'Staged objects removed that nothing needed.'),
     hooksReceived: counter('hook_events_received', 'Events acknowledged, and whether they were known before.', 'known'),
     hooksEnded: counter('hook_events_ended', 'Events processed, by what became of them.', 'state'),
+    webhooksSent: counter('webhook_attempts', 'Attempts to deliver an event, by what became of the delivery.', 'state'),
+    webhooksDisabled: counter('webhooks_disabled', 'Endpoints that were given up.', 'because'),
     failures: counter('background_failures', 'Turns of a background task that failed.', 'task'),
   }
 }
@@ -77,6 +79,10 @@ function count(event: Observed, counters: Counters, durations: Durations): void 
       return counters.hooksReceived.inc({ known: String(!event.isNew) })
     case 'hook.ended':
       return counters.hooksEnded.inc({ state: event.state })
+    case 'webhook.sent':
+      return counters.webhooksSent.inc({ state: event.state })
+    case 'webhook.disabled':
+      return counters.webhooksDisabled.inc({ because: event.because })
     case 'background.failed':
       return counters.failures.inc({ task: event.task })
   }

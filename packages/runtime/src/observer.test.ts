@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { PassThrough } from 'node:stream'
-import type { HookEventId, HookSourceId, IngestId, Observed } from '@sluice/core'
+import type { HookEventId, HookSourceId, IngestId, Observed, WebhookDeliveryId, WebhookId } from '@sluice/core'
 import { describe, expect, it } from 'vitest'
 import { registerCensus } from './observer-metrics.ts'
 import { createObserver } from './observer.ts'
@@ -21,6 +21,14 @@ const EVENTS: { readonly [kind in Observed['kind']]: Extract<Observed, { kind: k
   'background.failed': { kind: 'background.failed', task: 'relay', cause: new Error('no connection') },
   'hook.received': { kind: 'hook.received', sourceId: randomUUID() as HookSourceId, isNew: true },
   'hook.ended': { kind: 'hook.ended', eventId: randomUUID() as HookEventId, state: 'processed', ingests: 2 },
+  'webhook.sent': {
+    kind: 'webhook.sent',
+    webhookId: randomUUID() as WebhookId,
+    deliveryId: randomUUID() as WebhookDeliveryId,
+    state: 'delivered',
+    status: 204,
+  },
+  'webhook.disabled': { kind: 'webhook.disabled', webhookId: randomUUID() as WebhookId, because: 'gone' },
 }
 
 function open(level: 'trace' | 'info' = 'trace') {

@@ -36,6 +36,8 @@ const SEVERITIES = {
   'staging.swept': 'info',
   'hook.received': 'debug',
   'hook.ended': 'info',
+  'webhook.sent': 'debug',
+  'webhook.disabled': 'warn',
   'background.failed': 'error',
 } as const satisfies Record<Observed['kind'], string>
 

@@ -25,7 +25,7 @@ export async function requireSecretKey({ secretKey, dataDir }: Known): Promise<s
 async function readKept(dataDir: string): Promise<string> {
   const kept = await readFile(fileOf(dataDir), 'utf8').catch((error: unknown) => {
     throw new StartError(
-      'SLUICE_SECRET_KEY is missing: "openssl rand -hex 32" makes one. It must be the same for all intakes.',
+      'SLUICE_SECRET_KEY is missing: "openssl rand -hex 32" makes one. It must be the same for all intakes and workers.',
       error,
     )
   })

@@ -21,10 +21,11 @@ export async function openIntakeService(config: Config, observability: Observabi
 
 export async function openWorkerService(config: Config, observability: Observability): Promise<Running> {
   await using stack = new AsyncDisposableStack()
+  const secretKey = await requireSecretKey(config)
   const parts = stack.use(await openParts(config, observability, requireDatabaseUrl(config), 'sluice-worker'))
   const queue = stack.use(await openIngestQueue(parts))
   stack.use(await openOps(parts, { queue: () => queue.ping() }))
-  stack.use(await openWorker(parts, queue))
+  stack.use(await openWorker(parts, queue, secretKey))
   return running(stack)
 }
 

@@ -31,7 +31,7 @@ async function seenAsIdle(ingests: number, waiting: number) {
   await using objects = memoryObjects(clock.now)
   await using fetcher = openFetcher({ limits: config.limits })
   const parts = { config, observability, databaseUrl: '', database, objects, decoder: scriptedDecoder(), fetcher }
-  const worker = await openWorker(parts, { ...queue, consume: () => ({ stop: async () => undefined }) })
+  const worker = await openWorker(parts, { ...queue, consume: () => ({ stop: async () => undefined }) }, 'a-secret-key-for-tests')
   await vi.waitFor(() => expect(requeued()).toBe(ingests))
   const depth = config.limits.queueDepthMax
   await vi.waitFor(async () => expect((await queue.counts()).waiting).toBe(Math.max(waiting, Math.min(depth, ingests))))

@@ -1,5 +1,6 @@
 import {
   forgetOld,
+  openDeliverer,
   openLoop,
   processInbox,
   processIngest,
@@ -17,7 +18,7 @@ import { type Parts, workerWorld } from './world.ts'
  * three, since leases and row locks divide the work. Disposing stops in the order in which work flows: no new jobs, then no
  * upkeep, then no relay.
  */
-export async function openWorker(parts: Parts, queue: IngestQueue): Promise<AsyncDisposable> {
+export async function openWorker(parts: Parts, queue: IngestQueue, secretKey: string): Promise<AsyncDisposable> {
   const { config, observability, database } = parts
   const { limits } = config
   const world = workerWorld(parts, queue)
@@ -73,6 +74,18 @@ export async function openWorker(parts: Parts, queue: IngestQueue): Promise<Asyn
       idleMs: limits.inboxIdleMs,
       wakeOn: (wake) => database.signals.onInbox(wake),
       onError: failed('inbox'),
+    }),
+  )
+  const deliverer = stack.use(openDeliverer({ ...world, secretKey }))
+  stack.use(
+    openLoop({
+      turn: deliverer.turn,
+      idleMs: limits.webhookIdleMs,
+      wakeOn: (wake) => {
+        const [recorded, ended] = [database.signals.onDelivery(wake), deliverer.onEnd(wake)]
+        return { [Symbol.dispose]: () => [recorded, ended].forEach((subscription) => subscription[Symbol.dispose]()) }
+      },
+      onError: failed('deliveries'),
     }),
   )
   const consumer = queue.consume((job, signal) => {

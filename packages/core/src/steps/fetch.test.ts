@@ -56,6 +56,7 @@ function outside(): Outside {
     check: (url) => url,
     fetch: async () => get(null) as Fetched,
     fetchChanged: async (_url, known) => get(known),
+    post: async () => ({ status: 204, retryAfter: null, body: '' }),
   }
   return server
 }

@@ -30,6 +30,7 @@ import { storeViewTests } from './suites/database-store-views.ts'
 import { tenancyTests } from './suites/database-tenancy.ts'
 import { tokenTests } from './suites/database-tokens.ts'
 import { urlTests } from './suites/database-urls.ts'
+import { webhookTests } from './suites/database-webhooks.ts'
 
 export interface TestedDatabase extends Database, AsyncDisposable {
   /** Beside the port, which makes none: the first one comes with the database. */
@@ -66,6 +67,7 @@ const THEMES: Readonly<Record<string, (subject: Subject) => void>> = {
   'webhooks in': hookTests,
   'lanes and turns': laneTests,
   'what waits for its product': parkingTests,
+  'webhooks out': webhookTests,
   signals: signalTests,
   tenants: tenancyTests,
   'many at once': concurrencyTests,

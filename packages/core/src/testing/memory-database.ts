@@ -17,6 +17,7 @@ import { memorySignals } from './memory/signals.ts'
 import { openTables } from './memory/tables.ts'
 import { memoryTokens } from './memory/tokens.ts'
 import { memoryUrlSources } from './memory/url-sources.ts'
+import { memoryWebhooks } from './memory/webhooks.ts'
 
 /** The contract of `Database` at its shortest. Its clock can be given, so that leases end when a test says so. */
 export function memoryDatabase({ now = () => new Date() }: { readonly now?: () => Date } = {}): TestedDatabase {
@@ -53,6 +54,7 @@ export function memoryDatabase({ now = () => new Date() }: { readonly now?: () =
     nonces: memoryNonces(tables),
     urlSources: memoryUrlSources(tables),
     hooks: memoryHooks(tables),
+    webhooks: memoryWebhooks(tables),
     signals,
     ping: async () => {},
     [Symbol.asyncDispose]: async () => {},

@@ -72,6 +72,9 @@ const unreachable: Fetcher = {
   fetchChanged: async () => {
     throw new SluiceError('url_unreachable')
   },
+  post: async () => {
+    throw new SluiceError('url_unreachable')
+  },
 }
 
 export function recordingObserver(): Observer & { readonly observed: readonly Observed[] } {

@@ -14,6 +14,8 @@ import { imageRoutes } from './images.ts'
 import { ingestRoutes } from './ingests.ts'
 import { openApi } from './openapi.ts'
 import { productRoutes } from './products.ts'
+import { webhookDeliveryRoutes } from './webhook-deliveries.ts'
+import { webhookRoutes } from './webhooks.ts'
 
 export type NativeOptions = DialectContext
 
@@ -29,6 +31,7 @@ export async function nativeApi(app: FastifyInstance, options: NativeOptions): P
       for (const routes of [productRoutes, imageRoutes, imageChangeRoutes, fileRoutes, ingestRoutes, catalogueRoutes])
         await v1.register(routes, options)
       for (const routes of [hookRoutes, hookSourceRoutes, hookEventRoutes]) await v1.register(routes, options)
+      for (const routes of [webhookRoutes, webhookDeliveryRoutes]) await v1.register(routes, options)
     },
     { prefix: '/v1' },
   )

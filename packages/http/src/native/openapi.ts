@@ -24,6 +24,7 @@ export const openApi: FastifyDynamicSwaggerOptions = {
       { name: 'Files', description: 'Verified bytes under a public identity.' },
       { name: 'Ingests', description: 'What becomes of an upload, step by step.' },
       { name: 'Webhooks in', description: 'Events of other systems that bring images.' },
+      { name: 'Webhooks out', description: 'Events of ours, sent to whoever subscribes.' },
     ],
   },
 }

@@ -6,6 +6,7 @@ import type { Limits } from '../../limits.ts'
 import type { Commit } from '../../ports.ts'
 import { isMain, MAIN_ROLE, type ProductImage, refuseOwned, type Uploader } from '../../product-image.ts'
 import { at, changeImage, type Gallery, giveRoles, mainOf, nextName, placeAt, withStoreRoles, withStoreValues } from './images.ts'
+import { tellOfIngest } from './events.ts'
 import { writeImages } from './product-images.ts'
 import { findProduct, type ProductRow, type Tables, writeIngest } from './tables.ts'
 
@@ -20,6 +21,7 @@ export function commitIngest(tables: Tables, commit: Commit, limits: Pick<Limits
   const result = { fileId: file.id, imageId }
   const committed = { ...ingest, state: 'committed', problem: null, finishedAt: tables.now(), result } as const
   writeIngest(tables, committed, { run: commit.timeline, own: { step: 'finish', outcome: 'done' } })
+  tellOfIngest(tables, committed)
   tables.wake(ingest.id)
   return 'committed'
 }

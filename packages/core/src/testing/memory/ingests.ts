@@ -4,6 +4,7 @@ import { INGEST_STATES, type Ingest, isTerminal, type IngestState } from '../../
 import type { Ingests, NewIngest } from '../../ports.ts'
 import { holdNewAnswer, memoryAnswers } from './answers.ts'
 import { commitIngest } from './commit.ts'
+import { tellOfIngest } from './events.ts'
 import { bindKey } from './idempotency.ts'
 import { listIngests } from './ingest-list.ts'
 import { parked, settleParked } from './parking.ts'
@@ -48,7 +49,9 @@ export function memoryIngests(tables: Tables): Ingests {
     async end(id, state, problem, run) {
       const ingest = ingests.get(id)
       if (!ingest || isTerminal(ingest.state)) return false
-      writeIngest(tables, { ...ingest, state, problem, finishedAt: now() }, { run, own: { step: 'finish', outcome: state } })
+      const ended = { ...ingest, state, problem, finishedAt: now() }
+      writeIngest(tables, ended, { run, own: { step: 'finish', outcome: state } })
+      tellOfIngest(tables, ended)
       wake(id)
       return true
     },

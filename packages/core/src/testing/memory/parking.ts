@@ -2,6 +2,7 @@ import type { IngestId } from '../../ids.ts'
 import type { Ingest } from '../../ingest.ts'
 import type { Ingests, NewIngest } from '../../ports.ts'
 import type { Product } from '../../product-image.ts'
+import { tellOfIngest } from './events.ts'
 import { enqueue, findProduct, type Tables, writeIngest } from './tables.ts'
 
 /** What of an ingest depends on whether the product that it names is there. */
@@ -32,6 +33,7 @@ export function settleParked(tables: Tables, limit: number): Awaited<ReturnType<
     } as const
     const ended = { ...ingest, state: 'rejected', problem, finishedAt: tables.now() } as const
     writeIngest(tables, ended, { own: { step: 'finish', outcome: 'rejected' } })
+    tellOfIngest(tables, ended)
     tables.wake(ingest.id)
   }
   const idsOf = (ingests: readonly Ingest[]): readonly IngestId[] => ingests.map(({ id }) => id)

@@ -3,6 +3,7 @@ import type { ImageId } from '../../ids.ts'
 import type { ProductImages } from '../../ports.ts'
 import { MAIN_ROLE, isMain, type ProductImage, refuseOwned } from '../../product-image.ts'
 import { at, changeImage, type Gallery, giveRoles, imageIn, inOrder, mainOf, takeRoles } from './images.ts'
+import { tell } from './events.ts'
 import { findProduct, type ProductRow, type Tables } from './tables.ts'
 
 export function memoryProductImages(tables: Tables): ProductImages {
@@ -68,7 +69,8 @@ export function memoryProductImages(tables: Tables): ProductImages {
 }
 
 /** As the product's new version; returns it. What a gone image had in single store views is as if it had never been said. */
-export function writeImages({ products, now }: Tables, row: ProductRow, gallery: Gallery, newName?: string): number {
+export function writeImages(tables: Tables, row: ProductRow, gallery: Gallery, newName?: string): number {
+  const { products, now } = tables
   const version = row.product.version + 1
   const names = newName === undefined ? row.names : new Set([...row.names, newName])
   const ids = new Set(gallery.images.map(({ id }) => id))
@@ -77,6 +79,12 @@ export function writeImages({ products, now }: Tables, row: ProductRow, gallery:
     images: inOrder(gallery.images),
     storeRoles: gallery.storeRoles.filter(({ imageId }) => imageId === null || ids.has(imageId)),
     names,
+  })
+  tell(tables, {
+    tenantId: row.product.tenantId,
+    event: 'product.images_changed',
+    subject: row.product.id,
+    data: { product_id: row.product.id, sku: row.product.sku, version, images: gallery.images.length },
   })
   return version
 }

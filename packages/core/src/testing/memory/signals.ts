@@ -1,5 +1,5 @@
 import type { Signals } from '../../ports.ts'
-import { INBOX, OUTBOX, type Tables } from './tables.ts'
+import { DELIVERY, INBOX, OUTBOX, type Tables } from './tables.ts'
 
 /** Wakes whoever still listens when the current work has let go of the thread, as a notification from afar would. */
 export function memorySignals(): Signals & Pick<Tables, 'wake'> {
@@ -18,5 +18,6 @@ export function memorySignals(): Signals & Pick<Tables, 'wake'> {
     onIngest: listen,
     onOutbox: (wake) => listen(OUTBOX, wake),
     onInbox: (wake) => listen(INBOX, wake),
+    onDelivery: (wake) => listen(DELIVERY, wake),
   }
 }

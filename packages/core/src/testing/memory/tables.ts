@@ -1,8 +1,9 @@
 import type { Facts, File } from '../../file.ts'
-import type { FileId, IngestId, ProductId, TenantId, TokenId } from '../../ids.ts'
+import type { FileId, IngestId, ProductId, TenantId, TokenId, WebhookDeliveryId, WebhookId } from '../../ids.ts'
 import type { Ingest, Lane, TimelineEntry } from '../../ingest.ts'
 import type { IngestJob, RecordedAnswer, TokenRecord } from '../../ports.ts'
 import type { Product, ProductImage, ProductRef, StoreRole } from '../../product-image.ts'
+import type { Webhook, WebhookDelivery } from '../../webhook.ts'
 
 /**
  * All that the database in memory holds. Values are replaced and never changed, so what was handed out stays what it was;
@@ -32,11 +33,15 @@ export interface Tables {
   readonly turns: Map<string, { readonly started: number; readonly ended: number }>
   /** By tenant and key. */
   readonly keys: Map<string, KeyRow>
-  readonly wake: (listened: IngestId | typeof OUTBOX | typeof INBOX) => void
+  readonly webhooks: Map<WebhookId, Webhook>
+  /** In their order. */
+  readonly deliveries: Map<WebhookDeliveryId, DeliveryRow>
+  readonly wake: (listened: IngestId | typeof OUTBOX | typeof INBOX | typeof DELIVERY) => void
 }
 
 export const OUTBOX = 'outbox'
 export const INBOX = 'inbox'
+export const DELIVERY = 'delivery'
 
 export interface OutboxRow {
   readonly job: IngestJob
@@ -55,6 +60,12 @@ export interface ProductRow {
   readonly storeRoles: readonly StoreRole[]
   /** All that were ever given. */
   readonly names: ReadonlySet<string>
+}
+
+export interface DeliveryRow {
+  readonly delivery: WebhookDelivery
+  readonly subject: string
+  readonly isUnderWay: boolean
 }
 
 export interface KeyRow {
@@ -84,6 +95,8 @@ export function openTables(options: Pick<Tables, 'now' | 'wake'>): Tables {
     outbox: new Map(),
     turns: new Map(),
     keys: new Map(),
+    webhooks: new Map(),
+    deliveries: new Map(),
   }
 }
 
