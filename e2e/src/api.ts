@@ -62,7 +62,8 @@ export function apiOf(url: string, token: string): Api {
 
 export async function answerOf(response: Response): Promise<Answer> {
   const text = await response.text()
-  const isJson = response.headers.get('content-type')?.includes('json')
+  // An answer to HEAD is described, and has no body.
+  const isJson = text !== '' && response.headers.get('content-type')?.includes('json')
   return { status: response.status, headers: response.headers, body: isJson ? (JSON.parse(text) as Json) : { text } }
 }
 
