@@ -60,16 +60,3 @@ test('a script signs its request', async () => {
   })
   expect(stdout).toMatch(/^<\?xml version="1.0"\?>\n<magento_api/)
 })
-
-test('every test that the page names is there', async () => {
-  const page = await readFile(PAGE, 'utf8')
-  const files = new Map(
-    [...page.matchAll(/^\[(\w)\]: (.*)$/gm)].map(([, name = '', path = '']) => [name, resolve(PAGE, '..', path)]),
-  )
-  const named = [...page.matchAll(/\[`([^`]+)`\]\[(\w)\]/g)]
-  expect(named.length).toBeGreaterThan(30)
-  for (const [, name = '', file = ''] of named) {
-    const source = await readFile(files.get(file) ?? '', 'utf8')
-    expect([file, name, source.includes(`'${name}'`)]).toEqual([file, name, true])
-  }
-})
