@@ -128,7 +128,7 @@ export async function acceptIngest(
 }
 
 /** The type that the content must have; null when the content alone decides. Throws unless one that is needed is there and accepted. */
-function expectedType({ contentType, typeMustMatch }: Declaration): MediaType | null {
+export function expectedType({ contentType, typeMustMatch }: Declaration): MediaType | null {
   if (!typeMustMatch) return null
   const type = essenceOf(contentType)
   if (type === null) {

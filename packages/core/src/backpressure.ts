@@ -60,10 +60,17 @@ export function withBackpressure(world: IntakeWorld): IntakeWorld {
     },
     database: {
       ...database,
+      uploads: {
+        ...database.uploads,
+        async reserve(...given) {
+          await admit('interactive')
+          return database.uploads.reserve(...given)
+        },
+      },
       ingests: {
         ...database.ingests,
         async accept(ingest) {
-          if (ingest.source.kind !== 'staged') await admit(ingest.lane ?? 'interactive')
+          if (!('bytes' in ingest.source)) await admit(ingest.lane ?? 'interactive')
           return database.ingests.accept(ingest)
         },
       },

@@ -21,6 +21,15 @@ export const ERRORS = {
   file_reference_unknown: { status: 422, title: 'The file that the request refers to does not exist' },
   file_empty: { status: 422, title: 'The file is empty' },
   file_too_large: { status: 413, title: 'The file is too large' },
+  digest_mismatched: { status: 422, title: 'The file does not have the sha256 that was promised' },
+  // An upload that was reserved
+  upload_unknown: { status: 404, title: 'The upload does not exist' },
+  upload_link_invalid: { status: 403, title: 'The address of the upload is not valid, or not any more' },
+  upload_incomplete: { status: 409, title: 'The upload is not complete' },
+  upload_conflicted: { status: 409, title: 'The upload was written to from elsewhere' },
+  upload_over: { status: 410, title: 'The upload is over' },
+  upload_parts_exceeded: { status: 413, title: 'The upload came in too many parts' },
+  uploads_exceeded: { status: 422, title: 'There are too many uploads that are not over' },
   // A source at another address
   url_invalid: { status: 422, title: 'The address of the file is not valid' },
   url_forbidden: { status: 422, title: 'The address of the file may not be fetched' },

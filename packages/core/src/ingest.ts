@@ -47,6 +47,17 @@ export type Source =
   | { readonly kind: 'file'; readonly fileId: FileId }
   /** To be fetched by the worker. The name is the one that was given; null, and the server's is taken. */
   | { readonly kind: 'url'; readonly url: string; readonly fileName: string | null }
+  /** Staged by the client itself, or in parts: together they are the file. Nobody has hashed it yet. */
+  | {
+      readonly kind: 'uploaded'
+      readonly keys: readonly string[]
+      readonly bytes: number
+      readonly declaredType: string | null
+      readonly typeMustMatch: boolean
+      readonly fileName: string | null
+      /** What the uploader promised. */
+      readonly sha256: Digest | null
+    }
 
 export type StagedSource = Extract<Source, { kind: 'staged' }>
 
@@ -106,6 +117,13 @@ export interface Ingest {
   readonly createdAt: Date
   readonly updatedAt: Date
   readonly finishedAt: Date | null
+}
+
+/** All that an ingest has in staging. */
+export function stagedKeysOf({ source, fetched }: Pick<Ingest, 'source' | 'fetched'>): readonly string[] {
+  if (source.kind === 'staged') return [source.key]
+  if (source.kind === 'uploaded') return source.keys
+  return source.kind === 'url' && fetched ? [fetched.key] : []
 }
 
 /** One line of an ingest's timeline. */

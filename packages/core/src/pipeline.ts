@@ -1,6 +1,6 @@
 import { isOutage, isRefusal, type Problem, SluiceError } from './errors.ts'
 import type { Facts, File } from './file.ts'
-import { type Ingest, isTerminal, type IngestState, type StagedSource, type TimelineEntry } from './ingest.ts'
+import { type Ingest, isTerminal, type IngestState, stagedKeysOf, type StagedSource, type TimelineEntry } from './ingest.ts'
 import type { IngestJob, Inspection, JobOutcome, LocalCopy, World } from './ports.ts'
 import { outageWaitMs, retryWaitMs, sourceWaitMs } from './retry.ts'
 import { commit } from './steps/commit.ts'
@@ -60,7 +60,7 @@ export interface Work extends Partial<Findings> {
  * cannot be reached, the job comes again.
  */
 export async function processIngest(world: World, job: IngestJob, signal: AbortSignal): Promise<JobOutcome> {
-  const run: Run = { world, job, stopping: signal, timeline: [], copy: null, staged: null }
+  const run: Run = { world, job, stopping: signal, timeline: [], copy: null, staged: [] }
   try {
     const ingest = await world.database.ingests.start(job.ingestId, job.epoch)
     if (!ingest) return { kind: 'done', note: 'nothing to do: the ingest is over, or queued anew' }
@@ -78,11 +78,11 @@ interface Run {
   readonly timeline: TimelineEntry[]
   copy: LocalCopy | null
   /** What the ingest has in staging. */
-  staged: StagedSource | null
+  staged: readonly string[]
 }
 
 async function runToTheEnd(run: Run, ingest: Ingest): Promise<JobOutcome> {
-  run.staged = ingest.source.kind === 'staged' ? ingest.source : ingest.fetched
+  run.staged = stagedKeysOf(ingest)
   if (ingest.attempts > run.world.limits.attemptsMax) return await giveUp(run, ingest, null)
   try {
     const state = await runSteps(run, ingest)
@@ -103,7 +103,7 @@ async function runSteps(run: Run, ingest: Ingest): Promise<IngestState> {
     const outcome = await noted(run, ingest, step.name, () => step(work, world, signal))
     Object.assign(work, outcome.found)
     run.copy = work.copy ?? null
-    run.staged = work.staged ?? run.staged
+    run.staged = stagedKeysOf({ ...ingest, fetched: work.staged ?? ingest.fetched })
   }
   return work.state ?? ingest.state
 }
@@ -184,9 +184,8 @@ async function finish(
 ): Promise<JobOutcome> {
   const { world, staged } = run
   const mayBeReplayed = state === 'failed' && ingest.source.kind !== 'url'
-  if (isTerminal(state) && !mayBeReplayed && staged) {
-    await world.objects.unstage(staged.key).catch(() => undefined) // The sweeper removes what stays.
-  }
+  const unneeded = isTerminal(state) && !mayBeReplayed ? staged : []
+  for (const key of unneeded) await world.objects.unstage(key).catch(() => undefined) // The sweeper removes what stays.
   const totalMs = world.now().getTime() - ingest.createdAt.getTime()
   world.observer.observe({ kind: 'ingest.ended', ingestId: ingest.id, state, code: problem?.code ?? null, totalMs, cause })
   return { kind: 'done', note: problem ? `${state}: ${problem.code}` : state }

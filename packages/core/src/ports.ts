@@ -24,6 +24,7 @@ import type { FetchSlots } from './fetch-slots.ts'
 import type { Ingest, IngestState, Lane, Parking, Placement, Source, StagedSource, TimelineEntry } from './ingest.ts'
 import type { Limits } from './limits.ts'
 import type { ImageList, ImageRef, Product, ProductImage, ProductRef } from './product-image.ts'
+import type { Uploads } from './upload.ts'
 import type { UrlSources, Validators } from './url-source.ts'
 import type { DeliveryState, Webhook, Webhooks } from './webhook.ts'
 
@@ -76,6 +77,7 @@ export interface Database {
   readonly idempotency: IdempotencyKeys
   readonly nonces: Nonces
   readonly urlSources: UrlSources
+  readonly uploads: Uploads
   readonly hooks: Hooks
   readonly webhooks: Webhooks
   readonly signals: Signals
@@ -565,13 +567,39 @@ export interface LocalCopy extends AsyncDisposable {
   readonly digest: Digest
 }
 
+/** What is signed: nothing else can be put there. */
+export interface DirectBounds {
+  readonly bytes: number
+  /** Null: any. */
+  readonly mediaType: string | null
+  readonly expiresAt: Date
+}
+
+export interface DirectUpload {
+  /** A PUT to this address, with these headers. */
+  readonly put: { readonly url: string; readonly headers: Readonly<Record<string, string>> }
+  /** Or a form as browsers send it: these fields, and after them the file as `file`. */
+  readonly post: { readonly url: string; readonly fields: Readonly<Record<string, string>> }
+}
+
 export interface Objects {
   /** Resolves when the bytes are durable. When the stream throws or the signal is aborted, nothing stays under the key. */
   stage(key: string, bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>
   /** Null when nothing is staged under the key. */
   checkOut(key: string, signal: AbortSignal): Promise<LocalCopy | null>
-  /** Makes staged bytes a blob and checks its length. The same bytes under the same key twice are harmless. The staged ones stay. */
-  promote(stagedKey: string, copy: LocalCopy, blobKey: string, mediaType: string, signal: AbortSignal): Promise<void>
+  /** What is staged under these keys, one after the other, as one copy. Null when one of them is missing. */
+  gather(keys: readonly string[], signal: AbortSignal): Promise<LocalCopy | null>
+  /** Size in bytes; null when nothing is staged under the key. */
+  statStaged(key: string): Promise<number | null>
+  /** Whether clients may put bytes into staging by themselves. */
+  readonly takesDirectUploads: boolean
+  /** How a client puts exactly these bytes there. Throws where it cannot. */
+  presign(key: string, bounds: DirectBounds): Promise<DirectUpload>
+  /**
+   * Makes staged bytes a blob and checks its length. The same bytes under the same key twice are harmless. The staged ones stay. With
+   * no key the copy itself is what is stored: for bytes that others may still replace where they are staged.
+   */
+  promote(stagedKey: string | null, copy: LocalCopy, blobKey: string, mediaType: string, signal: AbortSignal): Promise<void>
   /** Removing what is not there is fine. */
   unstage(key: string): Promise<void>
   /**

@@ -6,7 +6,7 @@ import { createHmac } from 'node:crypto'
  */
 export function deriveSecret(
   secretKey: string,
-  purpose: 'oauth1-consumer' | 'oauth1-token' | 'media-link' | 'hook-secret' | 'webhook',
+  purpose: 'oauth1-consumer' | 'oauth1-token' | 'media-link' | 'hook-secret' | 'upload-link' | 'webhook',
   subject: string,
 ): string {
   return createHmac('sha256', secretKey).update(`${purpose}\n${subject}`).digest('base64url')

@@ -32,7 +32,8 @@ export async function forgetOld({ database, limits }: World): Promise<number> {
   const urls = await database.urlSources.forget(limits.urlSourcesKeptMs, limits.sweepBatchMax)
   const events = await database.hooks.forget(limits.hookEventsKeptMs, limits.sweepBatchMax)
   const deliveries = await database.webhooks.forget(limits.webhookDeliveriesKeptMs, limits.sweepBatchMax)
+  const uploads = await database.uploads.forget(limits.uploadsKeptMs, limits.sweepBatchMax)
   await database.nonces.forget()
   await database.ingests.tally()
-  return Math.max(keys, issued, urls, events, deliveries)
+  return Math.max(keys, issued, urls, events, deliveries, uploads)
 }

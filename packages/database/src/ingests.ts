@@ -169,8 +169,9 @@ export function openIngests(runner: Runner): Ingests {
       const rows = await query((db) =>
         db.execute<{ staged_key: string }>(sql`
           select staged_key from ingests
-          where staged_key = any(${arrayLiteral(keys)}::text[]) and state not in ('committed', 'rejected')
-            and (finished_at is null or finished_at > clock_timestamp() - ${failedMs}::float8 * interval '1 ms')`),
+          where staged_key = any(${arrayLiteral(keys)}::text[]) and ${needsBytes(failedMs)}
+          union all select key from ingests, json_array_elements_text(staged_keys) as key
+          where staged_keys is not null and key = any(${arrayLiteral(keys)}::text[]) and ${needsBytes(failedMs)}`),
       )
       return new Set(rows.map((row) => row.staged_key))
     },
@@ -179,6 +180,11 @@ export function openIngests(runner: Runner): Ingests {
     tally: () => query(tally),
     load: (failedMs) => query((db) => takeLoad(db, failedMs)),
   }
+}
+
+function needsBytes(failedMs: number): SQL {
+  return sql`state not in ('committed', 'rejected')
+    and (finished_at is null or finished_at > clock_timestamp() - ${failedMs}::float8 * interval '1 ms')`
 }
 
 const QUEUE = sql`insert into outbox (ingest_id, epoch, tenant_id, lane, since, again) select id, epoch, tenant_id, lane`
@@ -234,6 +240,8 @@ const PARKED = sql`, parked as (select * from changed where state = 'parked'), n
 
 function newRow({ id, tenantId, tokenId, source, target, lane = 'interactive', park }: NewIngest) {
   const staged = source.kind === 'staged' ? source : null
+  const uploaded = source.kind === 'uploaded' ? source : null
+  const brought = staged ?? uploaded
   return {
     id,
     tenantId,
@@ -243,10 +251,12 @@ function newRow({ id, tenantId, tokenId, source, target, lane = 'interactive', p
     sourceFileId: source.kind === 'file' ? source.fileId : null,
     sourceUrl: source.kind === 'url' ? source.url : null,
     stagedKey: staged?.key ?? null,
+    stagedKeys: uploaded?.keys ?? null,
+    promisedDigest: uploaded?.sha256 ?? null,
     digest: staged?.digest ?? null,
-    bytes: staged?.bytes ?? null,
-    declaredType: staged?.declaredType ?? null,
-    typeMustMatch: staged?.typeMustMatch ?? null,
+    bytes: brought?.bytes ?? null,
+    declaredType: brought?.declaredType ?? null,
+    typeMustMatch: brought?.typeMustMatch ?? null,
     fileName: source.kind === 'file' ? null : source.fileName,
     reusesFile: staged?.reusesFile ?? false,
     ...(park

@@ -15,6 +15,7 @@ import { openSignals } from './signals.ts'
 import { openTenants } from './tenants.ts'
 import { openTokens } from './tokens.ts'
 import { runnerOn } from './transaction.ts'
+import { openUploads } from './uploads.ts'
 import { openUrlSources } from './url-sources.ts'
 import { openWebhooks } from './webhooks.ts'
 
@@ -38,6 +39,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database &
     outbox: openOutbox(runner),
     idempotency: openIdempotencyKeys(runner),
     nonces: openNonces(runner),
+    uploads: openUploads(runner),
     urlSources: openUrlSources(runner),
     hooks: openHooks(runner),
     webhooks: openWebhooks(runner),

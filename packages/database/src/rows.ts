@@ -72,7 +72,13 @@ export function ingestOf(row: IngestRow): Ingest {
 function sourceOf(row: IngestRow): Source {
   if (row.sourceKind === 'file') return { kind: 'file', fileId: row.sourceFileId as FileId }
   if (row.sourceKind === 'url') return { kind: 'url', url: row.sourceUrl ?? '', fileName: row.fileName }
+  if (row.sourceKind === 'uploaded') return uploadedSourceOf(row)
   return stagedSourceOf(row)
+}
+
+function uploadedSourceOf({ stagedKeys, bytes, declaredType, typeMustMatch, fileName, promisedDigest }: IngestRow): Source {
+  const common = { bytes: bytes ?? 0, declaredType, typeMustMatch: typeMustMatch ?? false, fileName }
+  return { kind: 'uploaded', keys: stagedKeys ?? [], ...common, sha256: promisedDigest }
 }
 
 function stagedSourceOf(row: IngestRow): StagedSource {

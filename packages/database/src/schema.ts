@@ -22,6 +22,8 @@ import type {
   Target,
   TimelineEntry,
   TokenRole,
+  UploadPart,
+  UploadState,
   Translations,
   ImportMode,
   ImportProductState,
@@ -294,6 +296,10 @@ export const ingests = pgTable(
     /** What is staged, digest and size are told once it was fetched. */
     sourceUrl: text('source_url'),
     stagedKey: text('staged_key'),
+    /** Of what was uploaded before the request. */
+    stagedKeys: json('staged_keys').$type<readonly string[]>(),
+    /** What was promised of it. */
+    promisedDigest: text('promised_digest').$type<Digest>(),
     digest: text('digest'),
     bytes: bigint('bytes', { mode: 'number' }),
     declaredType: text('declared_type'),
@@ -347,13 +353,16 @@ export const ingests = pgTable(
     index('ingests_staged_bytes')
       .on(table.finishedAt, table.bytes)
       .where(sql`state not in ('committed', 'rejected')`),
+    index('ingests_uploaded')
+      .on(table.finishedAt)
+      .where(sql`staged_keys is not null and state not in ('committed', 'rejected')`),
     index('ingests_staged')
       .on(table.stagedKey)
       .where(sql`state not in ('committed', 'rejected')`),
     check('ingests_state', sql`${table.state} in ('received', 'parked', 'running', 'committed', 'rejected', 'failed')`),
     check(
       'ingests_source',
-      sql`case source_kind when 'staged' then staged_key is not null and digest is not null and bytes is not null when 'file' then source_file_id is not null when 'url' then source_url is not null else false end`,
+      sql`case source_kind when 'staged' then staged_key is not null and digest is not null and bytes is not null when 'file' then source_file_id is not null when 'url' then source_url is not null when 'uploaded' then staged_keys is not null and bytes is not null else false end`,
     ),
   ],
 )
@@ -746,6 +755,44 @@ export const importRows = pgTable(
       .on(table.stagedKey)
       .where(sql`staged_key is not null`),
     check('import_rows_state', sql`${table.state} in ('invalid', 'pending', 'parked', 'running', 'done', 'skipped', 'failed')`),
+  ],
+)
+
+// ── Uploads that are asked for before they are made ─────────────────────────────────────────────────────────────────
+
+export const uploads = pgTable(
+  'uploads',
+  {
+    /** That of the ingest, too. */
+    id: uuid('id').primaryKey(),
+    tenantId: tenantId(),
+    tokenId: uuid('token_id').notNull(),
+    state: text('state').$type<UploadState>().notNull().default('open'),
+    bytes: bigint('bytes', { mode: 'number' }).notNull(),
+    declaredType: text('declared_type'),
+    fileName: text('file_name'),
+    sha256: text('sha256').$type<Digest>(),
+    productId: uuid('product_id'),
+    target: json('target').$type<WithoutProduct<Target>>(),
+    bucketKey: text('bucket_key'),
+    metadata: json('metadata').$type<Readonly<Record<string, string | null>>>(),
+    parts: json('parts').$type<readonly UploadPart[]>().notNull().default([]),
+    createdAt: createdAt(),
+    expiresAt: time('expires_at').notNull(),
+    takenAt: time('taken_at').notNull().defaultNow(),
+    settledAt: time('settled_at'),
+  },
+  (table) => [
+    index('uploads_unsettled')
+      .on(table.takenAt)
+      .where(sql`settled_at is null`),
+    index('uploads_unsettled_of_tenant')
+      .on(table.tenantId)
+      .where(sql`settled_at is null`),
+    index('uploads_by_age')
+      .on(table.settledAt)
+      .where(sql`settled_at is not null`),
+    check('uploads_state', sql`${table.state} in ('open', 'completed', 'expired', 'cancelled')`),
   ],
 )
 

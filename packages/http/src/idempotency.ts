@@ -41,6 +41,7 @@ function readKey(header: unknown, lengthMax: number): string | null {
 /** What makes two sources the same: the bytes and what was said of them, the file, or the address. */
 export function sourceText(source: Source): string {
   if (source.kind === 'file') return source.fileId
+  if (source.kind === 'uploaded') return source.keys.join(' ')
   return source.kind === 'url' ? `${source.url} ${source.fileName}` : `${source.digest} ${source.declaredType} ${source.fileName}`
 }
 

@@ -36,6 +36,10 @@ export const VARIABLES = {
   },
   redisUrl: url('SLUICE_REDIS_URL', 'Redis for the queue; without it, the queue is in PostgreSQL.', ['redis:', 'rediss:']),
   s3Endpoint: origin('SLUICE_S3_ENDPOINT', 'MinIO or any S3; without it, files are in the data directory.'),
+  s3PublicEndpoint: origin(
+    'SLUICE_S3_PUBLIC_ENDPOINT',
+    'Where clients reach the endpoint, if they may put uploads into the staging bucket by themselves; without it, these come through the API.',
+  ),
   s3AccessKey: secret('SLUICE_S3_ACCESS_KEY', 'The access key for the endpoint.'),
   s3SecretKey: secret('SLUICE_S3_SECRET_KEY', 'The secret key for the endpoint.'),
   s3Region: word('SLUICE_S3_REGION', 'The region of the buckets.', 'us-east-1'),

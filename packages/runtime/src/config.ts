@@ -36,6 +36,7 @@ export type ObjectsConfig =
   | {
       readonly kind: 'minio'
       readonly endpoint: string
+      readonly publicEndpoint: string | null
       readonly accessKey: string
       readonly secretKey: string
       readonly region: string
@@ -147,6 +148,7 @@ function readObjects(reader: Reader, dataDir: string): ObjectsConfig {
   return {
     kind: 'minio',
     endpoint: read(VARIABLES.s3Endpoint) ?? '',
+    publicEndpoint: read(VARIABLES.s3PublicEndpoint),
     accessKey: read(VARIABLES.s3AccessKey) ?? '',
     secretKey: read(VARIABLES.s3SecretKey) ?? '',
     region: read(VARIABLES.s3Region),
@@ -155,8 +157,15 @@ function readObjects(reader: Reader, dataDir: string): ObjectsConfig {
   }
 }
 
-const { s3AccessKey, s3SecretKey, s3Bucket, s3StagingBucket, s3StagingDir } = VARIABLES
-const S3_ONLY: readonly Variable<unknown>[] = [s3AccessKey, s3SecretKey, s3Bucket, s3StagingBucket, s3StagingDir]
+const { s3PublicEndpoint, s3AccessKey, s3SecretKey, s3Bucket, s3StagingBucket, s3StagingDir } = VARIABLES
+const S3_ONLY: readonly Variable<unknown>[] = [
+  s3PublicEndpoint,
+  s3AccessKey,
+  s3SecretKey,
+  s3Bucket,
+  s3StagingBucket,
+  s3StagingDir,
+]
 
 function readStaging({ read, problems }: Reader, blobs: string): StagingConfig {
   const dir = read(VARIABLES.s3StagingDir)
@@ -192,6 +201,7 @@ function contradictions(limits: Limits): string[] {
     ['ingestMsMax', 'reconcileAfterMs', 'or ingests that still run are started again'],
     ['requestMsMax', 'idempotencyLeaseMs', 'or a slow request loses its Idempotency-Key'],
     ['requestMsMax', 'stagedMsMax', 'or the bytes of a slow request are swept before its end'],
+    ['uploadMsMax', 'stagedMsMax', 'or the bytes of an upload are swept before it is over'],
     ['webhookSendMsMax', 'webhookLeaseMs', 'or what is still being sent is sent again'],
   ] as const
   return pairs

@@ -7,6 +7,7 @@ import {
   reconcile,
   relayOutbox,
   settleParked,
+  settleUploads,
   type SweepPlace,
   sweepStaging,
 } from '@sluice/core'
@@ -52,6 +53,13 @@ export async function openWorker(parts: Parts, queue: IngestQueue, secretKey: st
       turn: async () => (await settleParked(world)) === limits.sweepBatchMax,
       idleMs: limits.upkeepEveryMs,
       onError: failed('parked'),
+    }),
+  )
+  stack.use(
+    openLoop({
+      turn: async () => (await settleUploads(world)) === limits.uploadBatchMax,
+      idleMs: limits.upkeepEveryMs,
+      onError: failed('uploads'),
     }),
   )
   stack.use(

@@ -1,5 +1,6 @@
 import type { Objects } from '@sluice/core'
 import { join } from 'node:path'
+import { NO_DIRECT_UPLOADS } from './direct-uploads.ts'
 import { guarded } from './failures.ts'
 import { Scratch } from './scratch.ts'
 import { Volume } from './volume.ts'
@@ -16,6 +17,9 @@ export async function openFilesystemObjects({ dir }: FilesystemOptions): Promise
     stage: (key, bytes, signal) => staged.write(key, bytes, signal),
     checkOut: (key, signal) => staged.checkOut(key, signal),
     promote: (_stagedKey, copy, blobKey, _mediaType, signal) => blobs.adopt(copy, blobKey, signal),
+    gather: (keys, signal) => staged.gather(keys, signal),
+    statStaged: (key) => staged.size(key),
+    ...NO_DIRECT_UPLOADS,
     unstage: (key) => staged.remove(key),
     listStaged: (before, limit, after) => staged.list(before, limit, after),
     putBlob: (key, bytes, _mediaType, signal) => blobs.write(key, once(bytes), signal),

@@ -3,7 +3,9 @@ import { isOutage, SluiceError } from '@sluice/core'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Bucket } from './bucket.ts'
+import { type DirectUploads, directUploads, NO_DIRECT_UPLOADS } from './direct-uploads.ts'
 import { guarded } from './failures.ts'
+import { gatherInto } from './gather.ts'
 import { Inflow } from './inflow.ts'
 import { outflow } from './outflow.ts'
 import { Scratch } from './scratch.ts'
@@ -13,6 +15,8 @@ import { Wire } from './wire.ts'
 
 export interface MinioOptions extends Omit<ServerOptions, 'idleMsMax'> {
   readonly bucket: string
+  /** Where clients reach the same server, if they may put uploads into the staging bucket by themselves. */
+  readonly publicEndpoint?: string | null
   /** A volume that all processes share, so that bytes cross the network once; or a bucket, where they share none. */
   readonly staging: { readonly kind: 'volume'; readonly dir: string } | { readonly kind: 'bucket'; readonly bucket: string }
   /**
@@ -28,7 +32,19 @@ const DEFAULT_IDLE_MS = 15_000
 const DEFAULT_START_MS = 30_000
 const START_RETRY_MS = 500
 
-type Staging = Pick<Objects, 'stage' | 'checkOut' | 'promote' | 'unstage' | 'listStaged' | 'ping'>
+type Staging = Pick<
+  Objects,
+  | 'stage'
+  | 'checkOut'
+  | 'gather'
+  | 'statStaged'
+  | 'takesDirectUploads'
+  | 'presign'
+  | 'promote'
+  | 'unstage'
+  | 'listStaged'
+  | 'ping'
+>
 
 /** Blobs in a bucket of MinIO or of any other S3 server; buckets that are missing are made. */
 export async function openMinioObjects(options: MinioOptions): Promise<Objects & AsyncDisposable> {
@@ -41,7 +57,7 @@ export async function openMinioObjects(options: MinioOptions): Promise<Objects &
   const staging =
     options.staging.kind === 'volume'
       ? await stageOnVolume(options.staging.dir, blobs)
-      : await stageInBucket(await bucketOf(options.staging.bucket), blobs)
+      : await stageInBucket(await bucketOf(options.staging.bucket), blobs, directUploads(options, options.staging.bucket))
   const opened = stack.move()
   return {
     ...staging,
@@ -67,6 +83,9 @@ async function stageOnVolume(dir: string, blobs: Bucket): Promise<Staging> {
     async promote(_stagedKey, copy, blobKey, mediaType, signal) {
       await promoteOnce(blobs, blobKey, copy, signal, () => blobs.putFile(blobKey, copy, mediaType, signal))
     },
+    gather: (keys, signal) => staged.gather(keys, signal),
+    statStaged: (key) => staged.size(key),
+    ...NO_DIRECT_UPLOADS,
     unstage: (key) => staged.remove(key),
     listStaged: (before, limit, after) => staged.list(before, limit, after),
     ping: () => staged.ping(),
@@ -77,7 +96,7 @@ async function stageOnVolume(dir: string, blobs: Bucket): Promise<Staging> {
  * The size of an upload is known when it is over. It goes to a local file first and from there to the bucket as one PUT: next to
  * no memory, nothing to abort on the server, no object that is half there, and a PUT that fails can be sent again.
  */
-async function stageInBucket(staged: Bucket, blobs: Bucket): Promise<Staging> {
+async function stageInBucket(staged: Bucket, blobs: Bucket, direct: DirectUploads): Promise<Staging> {
   const scratch = await guarded(null, () => Scratch.openTemporary())
   return {
     async stage(key, bytes, signal) {
@@ -92,8 +111,15 @@ async function stageInBucket(staged: Bucket, blobs: Bucket): Promise<Staging> {
       return body && guarded(signal, () => scratch.copy(body))
     },
     async promote(stagedKey, copy, blobKey, mediaType, signal) {
-      await promoteOnce(blobs, blobKey, copy, signal, () => blobs.copyFrom(staged, stagedKey, blobKey, mediaType, signal))
+      await promoteOnce(blobs, blobKey, copy, signal, () =>
+        stagedKey === null
+          ? blobs.putFile(blobKey, copy, mediaType, signal)
+          : blobs.copyFrom(staged, stagedKey, blobKey, mediaType, signal),
+      )
     },
+    gather: (keys, signal) => gatherInto(scratch, keys, (key) => staged.get(key, null, signal), { signal }),
+    statStaged: (key) => staged.size(key),
+    ...direct,
     unstage: (key) => staged.remove(key),
     listStaged: (before, limit, after) => staged.list(before, limit, after),
     ping: () => staged.ping(),

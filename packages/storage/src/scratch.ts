@@ -57,8 +57,8 @@ export class Scratch {
     await rm(path, { force: true }).catch(() => undefined)
   }
 
-  /** Writes bytes to a file, counting and hashing them on the way. Disposing of the copy removes the file. */
-  async copy(bytes: AsyncIterable<Uint8Array>): Promise<LocalCopy> {
+  /** Writes bytes to a file, counting and hashing them on the way; with `flush` it is durable. Disposing of the copy removes the file. */
+  async copy(bytes: AsyncIterable<Uint8Array>, { flush = false } = {}): Promise<LocalCopy> {
     const path = this.newPath()
     const tally = new Tally()
     const remove = () => this.remove(path)
@@ -67,7 +67,7 @@ export class Scratch {
       await this.#make()
       // A stream that opens its file by itself may do so after it has failed, and so after the removal below.
       const file = await open(path, 'wx')
-      await pipeline(tally.over(bytes), file.createWriteStream({ highWaterMark: CHUNK_BYTES }))
+      await pipeline(tally.over(bytes), file.createWriteStream({ flush, highWaterMark: CHUNK_BYTES }))
     } catch (error) {
       await remove()
       throw error

@@ -1,7 +1,7 @@
 import * as http from 'node:http'
 import * as https from 'node:https'
 import { Client } from 'minio'
-import { signV4 } from 'minio/dist/esm/signing.mjs'
+import { presignSignatureV4, signV4 } from 'minio/dist/esm/signing.mjs'
 import { StoreFailure } from './failures.ts'
 
 export interface ServerOptions {
@@ -56,6 +56,19 @@ export class SigningClient extends Client {
     const authorization = signV4(request, this.accessKey, this.secretKey, region, now, digest)
     const origin = `${this.protocol}//${request.headers['host']}`
     return { origin, path: request.path, headers: { ...request.headers, authorization } }
+  }
+
+  /** The address of a PUT that anybody may make until then, with exactly these headers. */
+  presignPut({ bucket, key, headers, expiresAt }: Pick<Unsigned, 'bucket' | 'key' | 'headers'> & { expiresAt: Date }): string {
+    const region = this.region ?? ''
+    const now = new Date()
+    const request = this.getRequestOptions({ method: 'PUT', bucketName: bucket, objectName: key, region })
+    // The client's own signature leaves out `content-length` and `content-type`, by these names in lower case, so that they would
+    // bind nobody. In another case they are signed, under the names that the protocol asks for.
+    const bound = Object.entries(headers).map(([name, value]) => [name[0]?.toUpperCase() + name.slice(1), value])
+    const signed = { ...request, headers: { host: request.headers.host, ...Object.fromEntries(bound) } }
+    const seconds = Math.max(1, Math.floor((expiresAt.getTime() - now.getTime()) / 1000))
+    return presignSignatureV4(signed, this.accessKey, this.secretKey, undefined, region, now, seconds)
   }
 
   close(): void {

@@ -9,6 +9,7 @@ import { codeOf, guarded, nullIfAbsent } from './failures.ts'
 import { Inflow } from './inflow.ts'
 import { checkedKey, isKey } from './keys.ts'
 import { outflow } from './outflow.ts'
+import { gatherInto } from './gather.ts'
 import type { Scratch } from './scratch.ts'
 import { Tally } from './scratch.ts'
 
@@ -73,6 +74,13 @@ export class Volume {
       await using file = await openFile(path)
       return file && { path, ...(await tallyOf(file, signal)), [Symbol.asyncDispose]: async () => {} }
     })
+  }
+
+  /** One file needs no copy; of several a durable one is made. */
+  async gather(keys: readonly string[], signal: AbortSignal): Promise<LocalCopy | null> {
+    const [only = '', ...rest] = keys
+    if (rest.length === 0) return this.checkOut(only, signal)
+    return gatherInto(this.#scratch, keys, (key) => this.read(key, null, signal), { flush: true, signal })
   }
 
   async read(

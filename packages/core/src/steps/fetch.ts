@@ -4,6 +4,7 @@ import { blobKey } from '../file.ts'
 import type { Ingest, Source, StagedSource } from '../ingest.ts'
 import { NotYet, type StepOutcome, type Work } from '../pipeline.ts'
 import type { Fetched, World } from '../ports.ts'
+import { gather } from './gather.ts'
 import type { UrlSource } from '../url-source.ts'
 
 /**
@@ -12,6 +13,7 @@ import type { UrlSource } from '../url-source.ts'
  */
 export async function fetch({ ingest }: Work, world: World, signal: AbortSignal): Promise<StepOutcome> {
   const { source, tenantId } = ingest
+  if (source.kind === 'uploaded') return gather(source, world, signal)
   if (source.kind !== 'url') return { kind: 'skipped', because: 'the image does not come from an address' }
   const left = await fetchedBefore(ingest, world, signal)
   if (left) return left

@@ -13,7 +13,13 @@ export async function store(work: Work, world: World, signal: AbortSignal): Prom
   const { tenantId } = ingest
   const source = stagedBytes(work)
   await Promise.all([
-    world.objects.promote(source.key, copy, blobKey(tenantId, source.digest), inspection.mediaType, signal),
+    world.objects.promote(
+      ingest.source.kind === 'uploaded' ? null : source.key,
+      copy,
+      blobKey(tenantId, source.digest),
+      inspection.mediaType,
+      signal,
+    ),
     world.objects.putBlob(thumbnailKey(tenantId, source.digest), inspection.thumbnail.data, 'image/webp', signal),
   ])
   return { kind: 'done' }

@@ -95,7 +95,7 @@ export function aCommit(ingest: Ingest, overrides: Partial<Commit> = {}): Commit
     file:
       source.kind === 'file'
         ? { kind: 'existing', id: source.fileId }
-        : newFileOf(source.kind === 'url' ? ingest.fetched : source),
+        : newFileOf(source.kind === 'staged' ? source : ingest.fetched),
     image: target && imageOf(target),
     timeline: [],
     ...overrides,

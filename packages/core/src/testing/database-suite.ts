@@ -29,6 +29,7 @@ import { signalTests } from './suites/database-signals.ts'
 import { storeViewTests } from './suites/database-store-views.ts'
 import { tenancyTests } from './suites/database-tenancy.ts'
 import { tokenTests } from './suites/database-tokens.ts'
+import { uploadTests } from './suites/database-uploads.ts'
 import { urlTests } from './suites/database-urls.ts'
 import { webhookTests } from './suites/database-webhooks.ts'
 
@@ -54,6 +55,7 @@ const THEMES: Readonly<Record<string, (subject: Subject) => void>> = {
   "what is the organization's": organizationTests,
   ingests: ingestTests,
   'files at addresses': urlTests,
+  'uploads that were reserved': uploadTests,
   'answers that nobody got': answerTests,
   commits: commitTests,
   'names, places and roles': nameAndPlaceTests,

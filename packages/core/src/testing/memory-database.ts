@@ -16,6 +16,7 @@ import { memoryProducts } from './memory/products.ts'
 import { memorySignals } from './memory/signals.ts'
 import { openTables } from './memory/tables.ts'
 import { memoryTokens } from './memory/tokens.ts'
+import { memoryUploads } from './memory/uploads.ts'
 import { memoryUrlSources } from './memory/url-sources.ts'
 import { memoryWebhooks } from './memory/webhooks.ts'
 
@@ -52,6 +53,7 @@ export function memoryDatabase({ now = () => new Date() }: { readonly now?: () =
     outbox: memoryOutbox(tables),
     idempotency: memoryIdempotencyKeys(tables),
     nonces: memoryNonces(tables),
+    uploads: memoryUploads(tables),
     urlSources: memoryUrlSources(tables),
     hooks: memoryHooks(tables),
     webhooks: memoryWebhooks(tables),

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SluiceError } from '../errors.ts'
@@ -28,9 +28,22 @@ export function memoryObjects(now: () => Date = () => new Date()): Objects & Asy
     },
     async promote(stagedKey, copy, blobKey, _mediaType, signal) {
       signal.throwIfAborted()
-      const found = staged.get(requireKey(stagedKey))
+      const found = stagedKey === null ? { bytes: await readFile(copy.path) } : staged.get(requireKey(stagedKey))
       if (found?.bytes.byteLength !== copy.bytes) throw new SluiceError('bytes_damaged')
       blobs.set(requireKey(blobKey), found.bytes)
+    },
+    async gather(keys, signal) {
+      signal.throwIfAborted()
+      const found = keys.map((key) => staged.get(requireKey(key))?.bytes)
+      const all = found.filter((bytes) => bytes !== undefined)
+      return all.length < keys.length ? null : copies.use(await writeCopy(Buffer.concat(all)))
+    },
+    async statStaged(key) {
+      return staged.get(requireKey(key))?.bytes.byteLength ?? null
+    },
+    takesDirectUploads: false,
+    async presign() {
+      throw new SluiceError('internal_error', 'There is no bucket')
     },
     async unstage(key) {
       staged.delete(requireKey(key))

@@ -33,6 +33,7 @@ export function objectsSuite(name: string, open: () => Promise<Objects & AsyncDi
     stagingTests(subject)
     interruptionTests(subject)
     promotionTests(subject)
+    gatheringTests(subject)
     blobTests(subject)
     readingTests(subject)
     keyTests(subject, lacking.listsPlainKeysOnly ?? false)
@@ -221,6 +222,37 @@ function promotionTests(subject: () => Objects): void {
     await expect(subject().promote(key, copy, blobKey, 'image/png', CALM)).rejects.toMatchObject({ code: 'bytes_damaged' })
     await subject().unstage(key)
     await expect(subject().promote(key, copy, blobKey, 'image/png', CALM)).rejects.toMatchObject({ code: 'bytes_damaged' })
+  })
+}
+
+function gatheringTests(subject: () => Objects): void {
+  const stageParts = async (...parts: Buffer[]) => {
+    const keys = parts.map(newKey)
+    for (const [index, part] of parts.entries()) await subject().stage(keys[index] ?? '', inChunks(part), CALM)
+    return keys
+  }
+
+  it('says how large what is staged is', async () => {
+    const [key = ''] = await stageParts(randomBytes(1234))
+    expect(await subject().statStaged(key)).toBe(1234)
+    expect(await subject().statStaged(newKey())).toBeNull()
+  })
+
+  it.each([1, 2, 3])('gathers %i parts in their order, which stay, and makes a blob of the copy', async (count) => {
+    const parts = Array.from({ length: count }, (_, index) => randomBytes(100_000 + index))
+    const whole = Buffer.concat(parts)
+    const keys = await stageParts(...parts)
+    await using copy = await subject().gather(keys, CALM)
+    expect(copy).toMatchObject({ bytes: whole.length, digest: sha256(whole) })
+    const blobKey = newKey()
+    if (copy) await subject().promote(null, copy, blobKey, 'image/png', CALM)
+    expect(whole.equals(await readAll(subject(), blobKey))).toBe(true)
+    for (const key of keys) expect(await subject().statStaged(key)).not.toBeNull()
+  })
+
+  it('gathers null when a part is missing, wherever it would stand', async () => {
+    const [first = '', second = ''] = await stageParts(randomBytes(10), randomBytes(10))
+    for (const keys of [[newKey()], [newKey(), second], [first, newKey()]]) expect(await subject().gather(keys, CALM)).toBeNull()
   })
 }
 

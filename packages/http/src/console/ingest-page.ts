@@ -164,6 +164,7 @@ function requestFacts({ ingest, product }: Story, jobPath: IngestPageOptions['jo
 function sourceFacts({ source, fetched }: Ingest): readonly Fact[] {
   if (source.kind === 'staged') return stagedFacts(source)
   if (source.kind === 'file') return [['Source', html`the file <code>${source.fileId}</code>`]]
+  if (source.kind === 'uploaded') return uploadedFacts(source)
   return [['Source', html`<code>${shownUrl(source.url)}</code>`], ...(fetched ? stagedFacts(fetched) : [])]
 }
 
@@ -172,6 +173,15 @@ function stagedFacts({ bytes, digest, declaredType }: Extract<Ingest['source'], 
     ['Size', humanBytes(bytes)],
     ['Declared type', declaredType],
     ['SHA-256', html`<code>${digest}</code>`],
+  ]
+}
+
+function uploadedFacts({ bytes, keys, declaredType, sha256 }: Extract<Ingest['source'], { kind: 'uploaded' }>): readonly Fact[] {
+  return [
+    ['Source', `an upload${keys.length === 1 ? '' : ` in ${keys.length} parts`}`],
+    ['Size', humanBytes(bytes)],
+    ['Declared type', declaredType],
+    ['SHA-256 promised', sha256 && html`<code>${sha256}</code>`],
   ]
 }
 

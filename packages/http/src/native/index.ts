@@ -14,6 +14,8 @@ import { imageRoutes } from './images.ts'
 import { ingestRoutes } from './ingests.ts'
 import { openApi } from './openapi.ts'
 import { productRoutes } from './products.ts'
+import { reservedUploadRoutes } from './reserved-uploads.ts'
+import { tusRoutes } from './tus.ts'
 import { webhookDeliveryRoutes } from './webhook-deliveries.ts'
 import { webhookRoutes } from './webhooks.ts'
 
@@ -30,6 +32,7 @@ export async function nativeApi(app: FastifyInstance, options: NativeOptions): P
       v1.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, async () => app.swagger())
       for (const routes of [productRoutes, imageRoutes, imageChangeRoutes, fileRoutes, ingestRoutes, catalogueRoutes])
         await v1.register(routes, options)
+      for (const routes of [reservedUploadRoutes, tusRoutes]) await v1.register(routes, options)
       for (const routes of [hookRoutes, hookSourceRoutes, hookEventRoutes]) await v1.register(routes, options)
       for (const routes of [webhookRoutes, webhookDeliveryRoutes]) await v1.register(routes, options)
     },

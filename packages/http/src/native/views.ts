@@ -94,7 +94,7 @@ export function ingestView(ingest: Ingest) {
     product_id: target?.productId ?? null,
     parked: parking && { sku: parking.sku, until: parking.until.toISOString() },
     file_name: source.kind === 'file' ? null : source.fileName,
-    bytes: source.kind === 'staged' ? source.bytes : (fetched?.bytes ?? null),
+    bytes: 'bytes' in source ? source.bytes : (fetched?.bytes ?? null),
     source_url: source.kind === 'url' ? shownUrl(source.url) : null,
     attempts,
     result: result && {

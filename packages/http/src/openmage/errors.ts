@@ -161,4 +161,12 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   event_id_reused: inOurWords,
   event_unmappable: inOurWords,
   hook_sources_exceeded: inOurWords,
+  digest_mismatched: inOurWords,
+  upload_unknown: inOurWords,
+  upload_link_invalid: inOurWords,
+  upload_incomplete: inOurWords,
+  upload_conflicted: inOurWords,
+  upload_over: inOurWords,
+  upload_parts_exceeded: inOurWords,
+  uploads_exceeded: inOurWords,
 }

@@ -1,6 +1,6 @@
 import { SluiceError } from '../../errors.ts'
 import type { IngestId, TenantId } from '../../ids.ts'
-import { INGEST_STATES, type Ingest, isTerminal, type IngestState } from '../../ingest.ts'
+import { INGEST_STATES, type Ingest, isTerminal, type IngestState, stagedKeysOf } from '../../ingest.ts'
 import type { Ingests, NewIngest } from '../../ports.ts'
 import { holdNewAnswer, memoryAnswers } from './answers.ts'
 import { commitIngest } from './commit.ts'
@@ -113,7 +113,7 @@ export function memoryIngests(tables: Tables): Ingests {
 
     async stagedInUse(keys, failedMs) {
       const needed = ingests.values().filter((ingest) => needsBytes(tables, ingest, failedMs))
-      const needs = new Set(needed.map(({ source, fetched }) => (source.kind === 'staged' ? source.key : (fetched?.key ?? ''))))
+      const needs = new Set(needed.flatMap(stagedKeysOf))
       return new Set(keys.filter((key) => needs.has(key)))
     },
 
@@ -128,7 +128,7 @@ export function memoryIngests(tables: Tables): Ingests {
     tally: async () => {},
 
     async load(failedMs) {
-      const bytesOf = ({ source }: Ingest) => (source.kind === 'staged' ? source.bytes : 0)
+      const bytesOf = ({ source }: Ingest) => ('bytes' in source ? source.bytes : 0)
       const staged = ingests.values().filter((ingest) => needsBytes(tables, ingest, failedMs))
       return {
         waiting: [...ingests.values()].filter(mayRun).length,
