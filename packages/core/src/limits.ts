@@ -87,7 +87,8 @@ export const DEFAULT_LIMITS = {
 
   /**
    * Jobs that wait in the queue, in each lane: the rest waits in the outbox, where turns are taken between tenants. What is in the
-   * queue already goes before a tenant that comes later, so this is kept small; workers ask for more whenever a job ends.
+   * queue already goes before a tenant that comes later, so a worker feeds it only up to two for each that it runs at a time, or up
+   * to this if that is less.
    */
   queueDepthMax: 32,
   /**

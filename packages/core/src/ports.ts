@@ -469,11 +469,15 @@ export interface OutboxEntry {
   readonly again: boolean
 }
 
+/** Turns that a tenant has saved up at most while it had nothing to ask for. */
+export const TURNS_SAVED_MAX = 16
+
 export interface Outbox {
   /**
    * At most so many of each lane, the interactive ones first. Within a lane tenants take turns, one row for each unit of their
-   * weight, whoever claims and however few rows at a time; a tenant that had nothing to ask for has no turns saved up. Within a
-   * tenant those first that have waited longest. Nobody else gets them until the lease ends or they are removed.
+   * weight, whoever claims and however few rows at a time; a tenant that comes back after a while has `TURNS_SAVED_MAX` turns before
+   * the others, so that ten images do not wait for as many of an import. Within a tenant those first that have waited longest.
+   * Nobody else gets them until the lease ends or they are removed.
    */
   claim(room: Readonly<Record<Lane, number>>, leaseMs: number): Promise<readonly OutboxEntry[]>
   /** Removing what is not there is fine. */

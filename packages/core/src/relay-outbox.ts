@@ -8,8 +8,11 @@ import type { OutboxEntry, QueueWaiting, World } from './ports.ts'
  * relay that dies between adding and removing leaves rows that are added again under the same job ids. Several relays may each see
  * the same room and overfill it by a batch. Returns how many rows it took; a full batch means that more are waiting.
  */
-export async function relayOutbox({ database, queue, limits, observer }: World): Promise<number> {
-  const entries = await database.outbox.claim(roomIn(await queue.waiting(), limits), limits.relayLeaseMs)
+export async function relayOutbox(
+  { database, queue, limits, observer }: World,
+  depthMax: number = limits.queueDepthMax,
+): Promise<number> {
+  const entries = await database.outbox.claim(roomIn(await queue.waiting(), limits, depthMax), limits.relayLeaseMs)
   if (entries.length === 0) return 0
   for (const lane of LANES) await relayLane(queue, lane, entries)
   await database.outbox.remove(entries.map((entry) => entry.id))
@@ -24,10 +27,9 @@ async function relayLane(queue: World['queue'], lane: Lane, entries: readonly Ou
 }
 
 /** What is interactive finds room however much of the rest waits in the queue: it goes before that there, too. */
-function roomIn(waiting: QueueWaiting, limits: Limits): Record<Lane, number> {
-  const { queueDepthMax, queueDelayedMax, relayBatchMax } = limits
+function roomIn(waiting: QueueWaiting, { queueDelayedMax, relayBatchMax }: Limits, depthMax: number): Record<Lane, number> {
   const room = (delayedMax: number, depth: number) =>
-    Math.max(0, Math.min(relayBatchMax, delayedMax - waiting.delayed, queueDepthMax - depth))
+    Math.max(0, Math.min(relayBatchMax, delayedMax - waiting.delayed, depthMax - depth))
   return {
     interactive: room(5 * queueDelayedMax, waiting.interactive),
     import: room(queueDelayedMax, waiting.interactive + waiting.import),

@@ -1,4 +1,4 @@
-import { type IngestId, LANES, type Lane, type Outbox } from '@sluice/core'
+import { type IngestId, LANES, type Lane, type Outbox, TURNS_SAVED_MAX } from '@sluice/core'
 import { type SQL, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
 import { arrayLiteral } from './rows.ts'
@@ -53,8 +53,8 @@ async function claimLane(db: Db, lane: Lane, limit: number, leaseMs: number) {
 
 /**
  * Start-time fair queueing (Goyal, Vin and Cheng, 1996): each row has a virtual time at which it starts, one `1 / weight` after the
- * one before it of the same tenant, and those that start first go first. A tenant that comes back starts now, by the clock of whoever
- * was served last, however long it was away.
+ * one before it of the same tenant, and those that start first go first. A tenant that comes back starts a few turns before now, by
+ * the clock of whoever was served last, however long it was away: over time nobody has more than its share and these.
  *
  * Each tenant costs two looks into the index `outbox_lines`, and each row of the answer one, however many rows wait: of 100,000 rows
  * none but these is read. More tenants than there is room cannot get a row, since each of the first ones has one that starts earlier.
@@ -67,9 +67,9 @@ function chosenRows(lane: Lane, limit: number): SQL {
       select (select tenant_id from outbox where lane = ${lane} and tenant_id > tenant.id order by tenant_id limit 1)
       from tenant where tenant.id is not null
     ), clock as (
-      select coalesce(max(started), 0) as now from outbox_turns where lane = ${lane}
+      select greatest(max(started), 0) as now from outbox_turns where lane = ${lane}
     ), asking as (
-      select tenant.id, greatest(turn.ended, clock.now) as start, coalesce(tenants.weight, 1)::float8 as weight
+      select tenant.id, greatest(turn.ended, clock.now - ${TURNS_SAVED_MAX}) as start, coalesce(tenants.weight, 1)::float8 as weight
       from tenant cross join clock
       left join outbox_turns as turn on turn.lane = ${lane} and turn.tenant_id = tenant.id
       left join tenants on tenants.id = tenant.id

@@ -20,7 +20,11 @@ async function seenAsIdle(ingests: number, waiting: number) {
   await using queue = memoryQueue()
   await queue.add(jobs.slice(0, waiting))
 
-  const config = readConfig({ SLUICE_LIMIT_RECONCILE_BATCH_MAX: '3', SLUICE_LIMIT_UPKEEP_EVERY_MS: '3600000' })
+  const config = readConfig({
+    SLUICE_WORKER_CONCURRENCY: '20',
+    SLUICE_LIMIT_RECONCILE_BATCH_MAX: '3',
+    SLUICE_LIMIT_UPKEEP_EVERY_MS: '3600000',
+  })
   clock.advance(config.limits.reconcileAfterMs + 1)
   const observed: Observed[] = []
   const requeued = () => observed.flatMap((event) => (event.kind === 'ingest.requeued' ? event.ingestIds : [])).length

@@ -26,13 +26,15 @@ export async function openWorker(parts: Parts, queue: IngestQueue, secretKey: st
   const failed = (task: string) => (cause: unknown) => observability.observer.observe({ kind: 'background.failed', task, cause })
 
   const swept: SweepPlace = { after: null }
+  /** Each job that starts is replaced at once, so that two for each that runs keep all busy; every more would be a wait for others. */
+  const depthMax = Math.min(limits.queueDepthMax, 2 * config.worker.concurrency)
   /** A job that starts leaves room in the queue, which the relay fills. */
   const jobs = { onStart: () => {} }
 
   await using stack = new AsyncDisposableStack()
   stack.use(
     openLoop({
-      turn: async () => (await relayOutbox(world)) === limits.relayBatchMax,
+      turn: async () => (await relayOutbox(world, depthMax)) === limits.relayBatchMax,
       idleMs: limits.relayIdleMs,
       wakeOn: (wake) => {
         jobs.onStart = wake

@@ -1,6 +1,6 @@
 import type { TenantId } from '../../ids.ts'
 import { LANES, type Lane } from '../../ingest.ts'
-import type { Outbox, OutboxEntry } from '../../ports.ts'
+import { type Outbox, type OutboxEntry, TURNS_SAVED_MAX } from '../../ports.ts'
 import type { OutboxRow, Tables } from './tables.ts'
 
 export function memoryOutbox(tables: Tables): Outbox {
@@ -29,8 +29,8 @@ function chooseInTurn({ outbox, turns, weights }: Tables, lane: Lane, room: numb
   const lines = new Map<TenantId, { start: number; readonly rows: Candidate[] }>()
   for (const [id, row] of outbox) {
     if (row.lane !== lane || row.claimedUntilMs >= nowMs) continue
-    const ended = turns.get(`${lane} ${row.tenantId}`)?.ended ?? 0
-    const line = lines.get(row.tenantId) ?? { start: Math.max(ended, clock), rows: [] }
+    const ended = turns.get(`${lane} ${row.tenantId}`)?.ended ?? Number.NEGATIVE_INFINITY
+    const line = lines.get(row.tenantId) ?? { start: Math.max(ended, clock - TURNS_SAVED_MAX), rows: [] }
     line.rows.push({ id, row })
     lines.set(row.tenantId, line)
   }

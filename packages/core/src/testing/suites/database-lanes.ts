@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { TenantId } from '../../ids.ts'
 import type { Ingest, Lane } from '../../ingest.ts'
-import type { OutboxEntry } from '../../ports.ts'
+import { type OutboxEntry, TURNS_SAVED_MAX } from '../../ports.ts'
 import { newId } from '../builders.ts'
 import { type Catalogue, eventually, expectRefusal, LONG_MS, range, roomFor, SHORT_MS, type Subject } from './catalogue.ts'
 
@@ -78,24 +78,30 @@ export function laneTests({ openOwn, propertyRuns }: Subject): void {
     for (const n of range(4)) expect(new Set(turns.slice(3 * n - 3, 3 * n))).toEqual(new Set('abc'))
   })
 
-  test('a tenant alone has all of it, and one that comes later shares from then on', async () => {
+  test('a tenant alone has all of it; ten that come later do not wait for them, and thirty share when the first have gone', async () => {
     await using own = await openOwn()
-    const { owners } = await fill(own, { a: 60 })
+    const { owners } = await fill(own, { a: 90 })
     expect(await turnsOf(own, owners, [20, 1])).toBe('a'.repeat(21))
-    const later = await fill(own, { b: 10 })
-    for (const [id, letter] of later.owners) owners.set(id, letter)
-    const turns = await turnsOf(own, owners, [2, 7, 11])
-    expect(countOf(turns, 'b')).toBe(10)
-    expect(turns.slice(0, 4)).toContain('bab')
+    const ten = await fill(own, { b: 10 })
+    for (const [id, letter] of ten.owners) owners.set(id, letter)
+    expect(countOf(await turnsOf(own, owners, [2, 9, 1]), 'b')).toBe(10)
     expect(await turnsOf(own, owners, [5])).toBe('aaaaa')
+    const thirty = await fill(own, { c: 30 })
+    for (const [id, letter] of thirty.owners) owners.set(id, letter)
+    const before = countOf(await turnsOf(own, owners, [10, 10]), 'c')
+    expect(before).toBeGreaterThanOrEqual(TURNS_SAVED_MAX)
+    expect(before).toBeLessThanOrEqual(TURNS_SAVED_MAX + 3)
+    expect(countOf(await turnsOf(own, owners, [3, 5, 4]), 'c')).toBe(6)
   })
 
-  test('a tenant that was away has saved up no turns', async () => {
+  test('however long a tenant was away, it has saved up no more than some turns', async () => {
     await using own = await openOwn()
-    const { owners, tenants } = await fill(own, { a: 60, b: 1 })
-    expect(countOf(await turnsOf(own, owners, [30]), 'b')).toBe(1)
-    for (const id of await acceptAll(own, tenants.get('b')!, 20)) owners.set(id, 'b')
-    expect(countOf(await turnsOf(own, owners, [20]), 'b')).toBeLessThanOrEqual(11)
+    const { owners, tenants } = await fill(own, { a: 120, b: 1 })
+    expect(countOf(await turnsOf(own, owners, [70]), 'b')).toBe(1)
+    for (const id of await acceptAll(own, tenants.get('b')!, 50)) owners.set(id, 'b')
+    const turns = countOf(await turnsOf(own, owners, [40]), 'b')
+    expect(turns).toBeGreaterThanOrEqual(TURNS_SAVED_MAX)
+    expect(turns).toBeLessThanOrEqual(TURNS_SAVED_MAX + (40 - TURNS_SAVED_MAX) / 2 + 1)
   })
 
   test('a tenant of three times the weight has three turns of four', async () => {
