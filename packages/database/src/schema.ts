@@ -567,8 +567,8 @@ export const inbox = pgTable(
   'inbox',
   {
     id: uuid('id').primaryKey(),
-    /** Their order of arrival. */
-    number: number(),
+    /** Their order of arrival. Without an index of its own: the planner would take it for that of what waits. */
+    number: bigint('number', { mode: 'number' }).notNull().generatedAlwaysAsIdentity(),
     tenantId: uuid('tenant_id').notNull(),
     sourceId: uuid('source_id').notNull(),
     key: text('key').notNull(),
@@ -590,8 +590,8 @@ export const inbox = pgTable(
     index('inbox_said_ids')
       .on(table.sourceId, table.saidId)
       .where(sql`said_id is not null`),
-    index('inbox_open')
-      .on(table.number)
+    index('inbox_waiting')
+      .on(table.sourceId, table.number)
       .where(sql`state = 'received'`),
     index('inbox_by_age')
       .on(table.receivedAt)
