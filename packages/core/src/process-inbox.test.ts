@@ -5,6 +5,7 @@ import type { HookEventId, HookSourceId, IngestId, ProductId, TenantId, TokenId 
 import type { Hooks } from './hook.ts'
 import { processInbox } from './process-inbox.ts'
 import { memoryWorld, newId, type WorldParts } from './testing/index.ts'
+import { bucketKeyOf } from './upload.ts'
 
 const MAPPING: HookMapping = { each: '/images', product: { sku: { event: '/sku' } }, source: { file_id: '/file' } }
 const FILE = 'ffffffff-0000-7000-8000-000000000000'
@@ -130,6 +131,33 @@ describe('processInbox', () => {
     expect(await find()).toMatchObject({ state: 'received', target: { kind: 'attach' } })
   })
 
+  it('takes an event of the bucket for a hint: an upload is complete when its bytes are there, and all else is passed over', async () => {
+    const mapping = { each: '/Records', completes_upload: { at: '/s3/object/key', decode: 'form' as const } }
+    const { world, source, receive, eventOf, ingests } = await openSource({}, mapping)
+    const { tenantId, tokenId } = source
+    const id = newId() as IngestId
+    const bucketKey = bucketKeyOf(tenantId, id)
+    const upload = { id, tenantId, tokenId, bytes: 4, declaredType: null, fileName: null, sha256: null, target: null, bucketKey }
+    await world.database.uploads.reserve({ ...upload, metadata: null, ttlMs: 60_000 }, world.limits)
+    const tell = async (...keys: string[]) => {
+      const eventId = await receive({ Records: keys.map((key) => ({ s3: { object: { key: encodeURIComponent(key) } } })) })
+      await processInbox(world)
+      const event = await eventOf(eventId)
+      return [event?.state, ...(event?.results ?? []).map(({ outcome }) => outcome)]
+    }
+    expect(await tell(bucketKey, 'photos/other.jpg', bucketKeyOf(tenantId, newId() as IngestId))).toEqual([
+      'processed',
+      'ignored',
+      'ignored',
+      'ignored',
+    ])
+    expect(await ingests()).toEqual([])
+    await world.objects.stage(bucketKey, bytesOf('abcd'), AbortSignal.timeout(1_000))
+    expect(await tell(bucketKey, bucketKey)).toEqual(['processed', 'completed', 'completed'])
+    expect(await tell(bucketKey)).toEqual(['processed', 'completed'])
+    expect(await ingests()).toEqual([id])
+  })
+
   it('brings an item again when its ingest has failed, and another event tells of it', async () => {
     const { world, receive, ingests } = await openSource({}, { ...MAPPING, key: '/file' })
     const event = { sku: 'shirt', images: [{ file: FILE }] }
@@ -175,3 +203,7 @@ describe('processInbox', () => {
     expect(await Promise.all(ids.map(async (id) => (await eventOf(id))?.attempts))).toEqual([1, 1])
   })
 })
+
+async function* bytesOf(text: string): AsyncIterable<Uint8Array> {
+  yield Buffer.from(text)
+}

@@ -1,6 +1,7 @@
 /** The worker's half of webhooks in: what was received becomes ingests. Whatever happens twice has its effect once. */
 import { createHash } from 'node:crypto'
 import { acceptIngest, type IngestRequest, stageUpload, urlOrigin } from './accept-upload.ts'
+import { completeUploadAt } from './complete-upload.ts'
 import { isOutage, isRefusal, type Problem, SluiceError } from './errors.ts'
 import type { HookEvent, HookEventState, HookFault, HookResult, HookSource } from './hook.ts'
 import { type HookImageSource, type HookItem, mapEvent, type MappedItem } from './hook-mapping.ts'
@@ -172,7 +173,7 @@ async function applyItem(world: World, source: HookSource, event: HookEvent, map
 
 async function bring(world: World, hook: HookSource, event: HookEvent, item: HookItem): Promise<HookResult> {
   const { path } = item
-  if (item.kind === 'upload') throw new SluiceError('request_invalid', 'Uploads cannot be completed by events here.')
+  if (item.kind === 'upload') return complete(world, item)
   const { hooks, ingests } = world.database
   const place = await placeFor(world, hook, item)
   if (!place) return { path, outcome: 'refused', errors: [PRODUCT_UNKNOWN] }
@@ -189,6 +190,17 @@ async function bring(world: World, hook: HookSource, event: HookEvent, item: Hoo
     await acceptIngest(world, hook, { id, from, ...place, lane: 'import', idempotency: null, answer: null })
   }
   return { path, outcome: 'ingested', ingestId: id }
+}
+
+/** The event is a hint: what it speaks of may be no upload, or not there yet, and then a scan finds what no event has told. */
+async function complete(world: World, { path, upload }: Extract<HookItem, { kind: 'upload' }>): Promise<HookResult> {
+  try {
+    await completeUploadAt(world, upload)
+    return { path, outcome: 'completed', upload }
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    return { path, outcome: 'ignored', because: error.message }
+  }
 }
 
 /** Null where there is no such product, and the item does not wait for it. */
