@@ -23,7 +23,9 @@ describe.each(PAGES)('%s', (name) => {
     }
   })
 
-  test.skipIf(name === 'README.md')('names tests that there are, in each row', () => {
+  if (name === 'README.md') return
+
+  test('names tests that there are, in each row', () => {
     const tests = new Set(there.filter((file) => file.endsWith('.test.ts')))
     const sources = new Map([...tests].map((file) => [file, readFileSync(file, 'utf8')]))
     const rows = coverageOf(page)
