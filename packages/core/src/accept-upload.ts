@@ -1,6 +1,7 @@
 /** The intake's half of the story: bytes are staged while they arrive, then the promise is recorded, then it is answered. */
 import { createHash } from 'node:crypto'
 import { isRefusal, SluiceError } from './errors.ts'
+import { failpoint } from './failpoint.ts'
 import { ACCEPTED_TYPES, essenceOf, isMediaType, type MediaType } from './file.ts'
 import type { Digest, FileId, IngestId, TenantId } from './ids.ts'
 import type { Ingest, Lane, Source } from './ingest.ts'
@@ -55,6 +56,7 @@ export async function stageUpload(
   const key = `${tenantId}/${world.newId()}`
   const meter = openMeter(world, expected)
   await world.objects.stage(key, meter.through(bytes), signal)
+  failpoint('in-staged')
   return {
     source: { kind: 'staged', key, ...meter.result(), ...declared(world, declaration) },
     mediaType: meter.mediaType(),
@@ -113,7 +115,9 @@ export async function acceptIngest(
   const { from, ...rest } = request
   const source = sourceOf(from)
   try {
+    failpoint('in-before-commit')
     const ingest = await world.database.ingests.accept({ ...rest, source, tenantId: caller.tenantId, tokenId: caller.tokenId })
+    failpoint('in-after-commit')
     world.observer.observe({ kind: 'ingest.accepted', ingestId: ingest.id, bytes: 'bytes' in source ? source.bytes : 0 })
     return ingest
   } catch (error) {
@@ -166,6 +170,7 @@ function openMeter(world: StagingWorld, declaredType: string | null) {
 
   async function* through(chunks: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
     for await (const chunk of chunks) {
+      failpoint('in-body')
       bytes += chunk.byteLength
       if (bytes > fileBytesMax) {
         throw new SluiceError('file_too_large', `The file is larger than ${humanBytes(fileBytesMax)}.`, {

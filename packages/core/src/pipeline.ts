@@ -1,5 +1,6 @@
 import { isOutage, isRefusal, type Problem, SluiceError } from './errors.ts'
 import type { Facts, File } from './file.ts'
+import { failpoint } from './failpoint.ts'
 import { type Ingest, isTerminal, type IngestState, stagedKeysOf, type StagedSource, type TimelineEntry } from './ingest.ts'
 import type { IngestJob, Inspection, JobOutcome, LocalCopy, World } from './ports.ts'
 import { outageWaitMs, retryWaitMs, sourceWaitMs } from './retry.ts'
@@ -64,6 +65,7 @@ export async function processIngest(world: World, job: IngestJob, signal: AbortS
   try {
     const ingest = await world.database.ingests.start(job.ingestId, job.epoch)
     if (!ingest) return { kind: 'done', note: 'nothing to do: the ingest is over, or queued anew' }
+    failpoint('w-start')
     return await runToTheEnd(run, ingest)
   } catch (error) {
     return postpone(run, outageWaitMs(world), error)
@@ -188,6 +190,7 @@ async function finish(
   for (const key of unneeded) await world.objects.unstage(key).catch(() => undefined) // The sweeper removes what stays.
   const totalMs = world.now().getTime() - ingest.createdAt.getTime()
   world.observer.observe({ kind: 'ingest.ended', ingestId: ingest.id, state, code: problem?.code ?? null, totalMs, cause })
+  failpoint('w-before-ack')
   return { kind: 'done', note: problem ? `${state}: ${problem.code}` : state }
 }
 

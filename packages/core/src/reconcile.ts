@@ -1,3 +1,4 @@
+import { failpoint } from './failpoint.ts'
 import type { World } from './ports.ts'
 
 /**
@@ -6,6 +7,7 @@ import type { World } from './ports.ts'
  */
 export async function reconcile({ database, limits, observer }: World): Promise<number> {
   const ingestIds = await database.ingests.requeueIdle(limits.reconcileAfterMs, limits.reconcileBatchMax)
+  if (ingestIds.length > 0) failpoint('rec-after-bump')
   if (ingestIds.length > 0) observer.observe({ kind: 'ingest.requeued', ingestIds })
   return ingestIds.length
 }

@@ -1,3 +1,4 @@
+import { failpoint } from './failpoint.ts'
 import { LANES, type Lane } from './ingest.ts'
 import type { Limits } from './limits.ts'
 import type { OutboxEntry, QueueWaiting, World } from './ports.ts'
@@ -14,8 +15,11 @@ export async function relayOutbox(
 ): Promise<number> {
   const entries = await database.outbox.claim(roomIn(await queue.waiting(), limits, depthMax), limits.relayLeaseMs)
   if (entries.length === 0) return 0
+  failpoint('relay-claimed')
   for (const lane of LANES) await relayLane(queue, lane, entries)
+  failpoint('relay-after-add')
   await database.outbox.remove(entries.map((entry) => entry.id))
+  failpoint('relay-removed')
   observer.observe({ kind: 'outbox.relayed', count: entries.length })
   return entries.length
 }

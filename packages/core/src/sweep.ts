@@ -1,3 +1,4 @@
+import { failpoint } from './failpoint.ts'
 import type { World } from './ports.ts'
 
 /** How far a sweeper has come in its walk through what is staged. */
@@ -20,7 +21,11 @@ export async function sweepStaging(
   if (old.length === 0) return 0
   const needed = await database.ingests.stagedInUse(old, limits.failedBytesMsMax)
   const unneeded = old.filter((key) => !needed.has(key))
-  for (const key of unneeded) await objects.unstage(key)
+  if (unneeded.length > 0) failpoint('gc-marked')
+  for (const key of unneeded) {
+    await objects.unstage(key)
+    failpoint('gc-object-deleted')
+  }
   if (unneeded.length > 0) observer.observe({ kind: 'staging.swept', count: unneeded.length })
   return unneeded.length
 }

@@ -1,6 +1,7 @@
 /** The one transaction that changes the catalogue: lock, look, write. Three round trips, and one for each special wish: a rank, a slot, a file to reuse. */
 import {
   type Commit,
+  failpoint,
   type ImageChange,
   type ImageId,
   type IngestState,
@@ -30,8 +31,10 @@ export async function commitIngest(
   try {
     return await transaction(async (db) => {
       const locked = await lock(db, commit)
+      failpoint('w-tx-locked')
       if (isTerminal(locked.state)) return locked.state
       await write(db, commit, await look(db, locked, commit, limits))
+      failpoint('w-before-commit')
       return 'committed'
     })
   } catch (error) {

@@ -1,4 +1,5 @@
 import {
+  failpoint,
   type ImageId,
   type ImageList,
   type ImageRef,
@@ -42,9 +43,12 @@ export function openProductImages({ query, transaction }: Runner): ProductImages
   ): Promise<number> {
     return transaction(async (db) => {
       const product = await lockProduct(db, tenantId, ref)
+      failpoint('change-locked')
       if (expectedVersion !== null && product.version !== expectedVersion) throw await mismatch(db, product)
       const done = await act(db, product)
-      return done === 'unchanged' ? product.version : recordChange(db, product.id, done.imagesAdded)
+      const version = done === 'unchanged' ? product.version : await recordChange(db, product.id, done.imagesAdded)
+      failpoint('change-before-commit')
+      return version
     })
   }
 

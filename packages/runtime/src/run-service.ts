@@ -1,6 +1,6 @@
 import type { Config } from './config.ts'
 import type { LogLevel } from './config-variables.ts'
-import { loadConfig } from './env.ts'
+import { armFaults, loadConfig } from './env.ts'
 import { fail, type Running, runUntilSignal } from './lifecycle.ts'
 import { createObserver, type Observability } from './observer.ts'
 
@@ -15,6 +15,7 @@ export async function runService(
   let config: Config
   try {
     config = loadConfig()
+    armFaults()
   } catch (error) {
     return fail(error)
   }

@@ -1,3 +1,4 @@
+import { failpoint } from '../failpoint.ts'
 import type { FileId, ImageId } from '../ids.ts'
 import type { StepOutcome, Work } from '../pipeline.ts'
 import type { Commit, World } from '../ports.ts'
@@ -24,6 +25,7 @@ export async function commit(work: Work, world: World): Promise<StepOutcome> {
     },
     world.limits,
   )
+  failpoint('w-after-commit')
   return { kind: 'done', found: { state } }
 }
 

@@ -1,3 +1,4 @@
+import { failpoint } from '../failpoint.ts'
 import { blobKey, thumbnailKey } from '../file.ts'
 import type { StepOutcome, Work } from '../pipeline.ts'
 import type { World } from '../ports.ts'
@@ -13,14 +14,17 @@ export async function store(work: Work, world: World, signal: AbortSignal): Prom
   const { tenantId } = ingest
   const source = stagedBytes(work)
   await Promise.all([
-    world.objects.promote(
-      ingest.source.kind === 'uploaded' ? null : source.key,
-      copy,
-      blobKey(tenantId, source.digest),
-      inspection.mediaType,
-      signal,
-    ),
+    world.objects
+      .promote(
+        ingest.source.kind === 'uploaded' ? null : source.key,
+        copy,
+        blobKey(tenantId, source.digest),
+        inspection.mediaType,
+        signal,
+      )
+      .then(() => failpoint('w-put-half')),
     world.objects.putBlob(thumbnailKey(tenantId, source.digest), inspection.thumbnail.data, 'image/webp', signal),
   ])
+  failpoint('w-put')
   return { kind: 'done' }
 }

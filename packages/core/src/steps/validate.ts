@@ -1,5 +1,6 @@
 import { checkContentType } from '../accept-upload.ts'
 import { SluiceError } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { blobKey } from '../file.ts'
 import type { StepOutcome, Work } from '../pipeline.ts'
 import type { World } from '../ports.ts'
@@ -33,7 +34,9 @@ export async function validate(work: Work, world: World, signal: AbortSignal): P
     )
   }
   try {
+    failpoint('w-read')
     const inspection = await world.decoder.inspect(copy.path, signal)
+    failpoint('w-decoded')
     checkContentType(inspection.mediaType, declaredType)
     return { kind: 'done', found: { copy, inspection } }
   } catch (error) {

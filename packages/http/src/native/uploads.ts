@@ -4,6 +4,7 @@ import {
   acceptIngest,
   type Caller,
   discardOrigin,
+  failpoint,
   type Ingest,
   type IngestId,
   type IngestRequest,
@@ -141,6 +142,7 @@ async function answer(
   if (key !== null && (finished || !hasWaited)) {
     await world.database.idempotency.record(caller.tenantId, key, ingest.id, recorded).catch(() => undefined)
   }
+  failpoint('in-before-reply')
   return sendRecorded(reply, recorded)
 }
 
