@@ -40,14 +40,14 @@ test.each([
 
 test('imports leave half of the room to others', async () => {
   await using world = memoryWorld({ limits: { ...DEFAULT_LIMITS, ingestsWaitingMax: 4 } })
-  const { admit } = openBackpressure(world)
+  const backpressure = openBackpressure(world)
   const tenantId = await world.database.newTenant()
   await world.database.ingests.accept(aNewIngest({ tenantId }))
-  await admit('import')
+  await backpressure.admit('import')
   await world.database.ingests.accept(aNewIngest({ tenantId }))
   world.clock.advance(world.limits.loadMsMax)
-  await expect(admit('import')).rejects.toMatchObject(BUSY)
-  await admit('interactive')
+  await expect(backpressure.admit('import')).rejects.toMatchObject(BUSY)
+  await backpressure.admit('interactive')
 })
 
 test('measures once for all who ask at the same time, and again after a failure', async () => {
@@ -57,11 +57,14 @@ test('measures once for all who ask at the same time, and again after a failure'
     if (++measured === 2) throw new Error('away')
     return { waiting: 0, stagedBytes: 0 }
   }
-  const { admit } = openBackpressure({ ...world, database: { ...world.database, ingests: { ...world.database.ingests, load } } })
-  await Promise.all([admit('interactive'), admit('import'), admit('interactive')])
+  const backpressure = openBackpressure({
+    ...world,
+    database: { ...world.database, ingests: { ...world.database.ingests, load } },
+  })
+  await Promise.all([backpressure.admit('interactive'), backpressure.admit('import'), backpressure.admit('interactive')])
   expect(measured).toBe(1)
   world.clock.advance(world.limits.loadMsMax)
-  await expect(admit('interactive')).rejects.toThrow('away')
-  await admit('interactive')
+  await expect(backpressure.admit('interactive')).rejects.toThrow('away')
+  await backpressure.admit('interactive')
   expect(measured).toBe(3)
 })

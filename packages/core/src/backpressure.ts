@@ -48,13 +48,13 @@ function boundOf({ waiting, stagedBytes }: Load, { ingestsWaitingMax, stagedByte
 /** An intake that takes no bytes, and no promise of any, while there is no room. What was staged is promised in any case. */
 export function withBackpressure(world: IntakeWorld): IntakeWorld {
   const { objects, database } = world
-  const { admit } = openBackpressure(world)
+  const backpressure = openBackpressure(world)
   return {
     ...world,
     objects: {
       ...objects,
       async stage(...given) {
-        await admit('interactive')
+        await backpressure.admit('interactive')
         return objects.stage(...given)
       },
     },
@@ -63,14 +63,14 @@ export function withBackpressure(world: IntakeWorld): IntakeWorld {
       uploads: {
         ...database.uploads,
         async reserve(...given) {
-          await admit('interactive')
+          await backpressure.admit('interactive')
           return database.uploads.reserve(...given)
         },
       },
       ingests: {
         ...database.ingests,
         async accept(ingest) {
-          if (!('bytes' in ingest.source)) await admit(ingest.lane ?? 'interactive')
+          if (!('bytes' in ingest.source)) await backpressure.admit(ingest.lane ?? 'interactive')
           return database.ingests.accept(ingest)
         },
       },

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { TenantId } from '../../ids.ts'
 import type { Ingest, Lane } from '../../ingest.ts'

@@ -1,6 +1,6 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { IngestId, ProductId, TenantId } from '../../ids.ts'
+import type { ProductId, TenantId } from '../../ids.ts'
 import type { Ingest } from '../../ingest.ts'
 import type { Database } from '../../ports.ts'
 import { aCommit, aNewIngest, aPlacement, newId } from '../builders.ts'
@@ -177,7 +177,7 @@ async function work(database: Database, tenantId: TenantId): Promise<void> {
   const entries = await database.outbox.claim(roomFor(100), LONG_MS)
   for (const { id, job } of entries) {
     await database.outbox.remove([id])
-    const ingest = await database.ingests.start(job.ingestId as IngestId, job.epoch)
+    const ingest = await database.ingests.start(job.ingestId, job.epoch)
     if (ingest) await database.ingests.commit(aCommit(present(await database.ingests.find(tenantId, ingest.id))), LIMITS)
   }
 }
