@@ -151,6 +151,8 @@ export const DEFAULT_LIMITS = {
   importRowBytesMax: 2 * 1024 * 1024,
   /** Rows that are read before they are written: one statement, and no more than this in memory. */
   importRowsBatch: 500,
+  /** Rows in one answer: a plan of a million of them is read in a thousand. */
+  importPageRowsMax: 1_000,
   /** Faults of rows that are told at once. */
   importErrorsTold: 100,
   /** Imports of a tenant that are not over. */

@@ -7,7 +7,7 @@ export interface SweepPlace {
 }
 
 /**
- * Removes staged bytes that no ingest needs: uploads that were cut off, and what a crash left behind. Returns how many. Each call
+ * Removes staged bytes that nothing needs: uploads that were cut off, and what a crash left behind. Returns how many. Each call
  * looks at the keys that follow those of the last, and begins again after the end: what is old and needed, as the bytes of parked
  * and failed ingests, does not stand before the rest for ever.
  */
@@ -20,7 +20,8 @@ export async function sweepStaging(
   place.after = old.length === limits.sweepBatchMax ? (old.at(-1) ?? null) : null
   if (old.length === 0) return 0
   const needed = await database.ingests.stagedInUse(old, limits.failedBytesMsMax)
-  const unneeded = old.filter((key) => !needed.has(key))
+  const ofRows = await database.imports.stagedInUse(old)
+  const unneeded = old.filter((key) => !needed.has(key) && !ofRows.has(key))
   if (unneeded.length > 0) failpoint('gc-marked')
   for (const key of unneeded) {
     await objects.unstage(key)
@@ -30,15 +31,16 @@ export async function sweepStaging(
   return unneeded.length
 }
 
-/** Removes what was kept for a time that is over: idempotency keys, issued keys, nonces, events. Returns the most that it removed of one kind. */
+/** Removes what was kept for a time that is over: idempotency keys, issued keys, nonces, events, uploads. Returns the most that it removed of one kind. */
 export async function forgetOld({ database, limits }: World): Promise<number> {
   const keys = await database.idempotency.forget(limits.idempotencyMsMax, limits.sweepBatchMax)
   const issued = await database.tokens.forgetExpired(limits.sweepBatchMax)
   const urls = await database.urlSources.forget(limits.urlSourcesKeptMs, limits.sweepBatchMax)
   const events = await database.hooks.forget(limits.hookEventsKeptMs, limits.sweepBatchMax)
-  const deliveries = await database.webhooks.forget(limits.webhookDeliveriesKeptMs, limits.sweepBatchMax)
   const uploads = await database.uploads.forget(limits.uploadsKeptMs, limits.sweepBatchMax)
+  const imports = await database.imports.forgetIdle(limits.importIdleMsMax, limits.importKeptMs, limits.sweepBatchMax)
+  const deliveries = await database.webhooks.forget(limits.webhookDeliveriesKeptMs, limits.sweepBatchMax)
   await database.nonces.forget()
   await database.ingests.tally()
-  return Math.max(keys, issued, urls, events, deliveries, uploads)
+  return Math.max(keys, issued, urls, events, uploads, imports, deliveries)
 }

@@ -14,10 +14,10 @@ const driverMigrator: typeof import('drizzle-orm/postgres-js/migrator') = requir
 const migrator: typeof import('drizzle-orm/migrator') = require('drizzle-orm/migrator')
 
 export type { InferSelectModel, SQL, SQLWrapper } from 'drizzle-orm'
-export type { PgTable } from 'drizzle-orm/pg-core'
+export type { PgTable, PgUpdateSetSource } from 'drizzle-orm/pg-core'
 export type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 
-export const { and, asc, desc, DrizzleQueryError, eq, getTableColumns, gt, gte, ilike, inArray, isNotNull, isNull, lt, lte, or, sql } = orm
+export const { and, asc, desc, DrizzleQueryError, eq, getTableColumns, gt, gte, ilike, inArray, isNotNull, isNull, lt, lte, notInArray, or, sql } = orm
 export const {
   bigint,
   boolean,

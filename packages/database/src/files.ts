@@ -78,6 +78,15 @@ export function openFiles({ query, transaction }: Runner): Files {
       }
       throw new SluiceError('write_conflicted')
     },
+    async findByDigests(tenantId, digests) {
+      const rows = await query((db) =>
+        db.execute<{ digest: Digest; id: FileId }>(sql`
+          select distinct on (digest) digest, id from files
+          where tenant_id = ${tenantId} and digest = any(${arrayLiteral(digests.filter(isText))}::text[])
+          order by digest, number`),
+      )
+      return new Map(rows.map(({ digest, id }) => [digest, id]))
+    },
     async findFacts(tenantId: TenantId, digest: Digest): Promise<Facts | null> {
       if (!isText(digest)) return null
       const [row] = await query((db) => factsByDigest(db).execute({ tenantId, digest }))

@@ -5,6 +5,7 @@ import { openFiles } from './files.ts'
 import { openHierarchies } from './hierarchies.ts'
 import { openHooks } from './hooks.ts'
 import { openIdempotencyKeys } from './idempotency.ts'
+import { openImports } from './imports.ts'
 import { openIngests } from './ingests.ts'
 import { openNonces } from './nonces.ts'
 import { openOutbox } from './outbox.ts'
@@ -36,6 +37,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database &
     images: openProductImages(runner),
     files: openFiles(runner),
     ingests: openIngests(runner),
+    imports: openImports(runner),
     outbox: openOutbox(runner),
     idempotency: openIdempotencyKeys(runner),
     nonces: openNonces(runner),

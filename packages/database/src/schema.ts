@@ -683,7 +683,7 @@ export const imports = pgTable(
       .where(sql`state in ('applying', 'stopping', 'undoing')`),
     index('imports_idle')
       .on(table.updatedAt)
-      .where(sql`state in ('open', 'planned')`),
+      .where(sql`state in ('open', 'planned', 'stopped', 'finished', 'undone')`),
     check(
       'imports_state',
       sql`${table.state} in ('open', 'planned', 'applying', 'stopping', 'stopped', 'finished', 'undoing', 'undone')`,
@@ -751,6 +751,9 @@ export const importRows = pgTable(
     primaryKey({ columns: [table.importId, table.line] }),
     index('import_rows_by_product').on(table.importId, table.groupLine, table.line),
     index('import_rows_by_state').on(table.importId, table.state, table.line),
+    index('import_rows_ready')
+      .on(table.importId, table.line)
+      .where(sql`state = 'pending' and placement is not null`),
     index('import_rows_staged')
       .on(table.stagedKey)
       .where(sql`staged_key is not null`),

@@ -1,4 +1,5 @@
 import {
+  feedImports,
   forgetOld,
   openDeliverer,
   openLoop,
@@ -84,6 +85,13 @@ export async function openWorker(parts: Parts, queue: IngestQueue, secretKey: st
       idleMs: limits.inboxIdleMs,
       wakeOn: (wake) => database.signals.onInbox(wake),
       onError: failed('inbox'),
+    }),
+  )
+  stack.use(
+    openLoop({
+      turn: () => feedImports(world),
+      idleMs: limits.importIdleMs,
+      onError: failed('imports'),
     }),
   )
   const deliverer = stack.use(openDeliverer({ ...world, secretKey }))

@@ -8,6 +8,7 @@ import { memoryFiles } from './memory/files.ts'
 import { memoryHierarchies } from './memory/hierarchies.ts'
 import { memoryHooks } from './memory/hooks.ts'
 import { memoryIdempotencyKeys } from './memory/idempotency.ts'
+import { memoryImports } from './memory/imports.ts'
 import { memoryIngests } from './memory/ingests.ts'
 import { memoryNonces } from './memory/nonces.ts'
 import { memoryOutbox } from './memory/outbox.ts'
@@ -50,6 +51,7 @@ export function memoryDatabase({ now = () => new Date() }: { readonly now?: () =
     images: memoryProductImages(tables),
     files: memoryFiles(tables),
     ingests: memoryIngests(tables),
+    imports: memoryImports(tables),
     outbox: memoryOutbox(tables),
     idempotency: memoryIdempotencyKeys(tables),
     nonces: memoryNonces(tables),

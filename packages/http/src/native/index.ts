@@ -11,6 +11,7 @@ import { hookSourceRoutes } from './hook-sources.ts'
 import { hookRoutes } from './hooks.ts'
 import { imageChangeRoutes } from './image-changes.ts'
 import { imageRoutes } from './images.ts'
+import { importRoutes } from './imports.ts'
 import { ingestRoutes } from './ingests.ts'
 import { openApi } from './openapi.ts'
 import { productRoutes } from './products.ts'
@@ -30,7 +31,15 @@ export async function nativeApi(app: FastifyInstance, options: NativeOptions): P
       guardRoutes(v1, (request) => authenticate(database, request.headers.authorization, 'Bearer'))
       acceptJsonOnly(v1)
       v1.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, async () => app.swagger())
-      for (const routes of [productRoutes, imageRoutes, imageChangeRoutes, fileRoutes, ingestRoutes, catalogueRoutes])
+      for (const routes of [
+        productRoutes,
+        imageRoutes,
+        imageChangeRoutes,
+        fileRoutes,
+        ingestRoutes,
+        importRoutes,
+        catalogueRoutes,
+      ])
         await v1.register(routes, options)
       for (const routes of [reservedUploadRoutes, tusRoutes]) await v1.register(routes, options)
       for (const routes of [hookRoutes, hookSourceRoutes, hookEventRoutes]) await v1.register(routes, options)

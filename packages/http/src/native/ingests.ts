@@ -198,9 +198,9 @@ function fieldInvalid(field: string, message: string, cause?: unknown): SluiceEr
 }
 
 /** The same query, from where this page ended. */
-export function nextPage(url: string, lastId: string): string {
+export function nextPage(url: string, last: string, parameter = 'before'): string {
   const [path = '', query = ''] = url.split('?', 2)
   const parameters = new URLSearchParams(query)
-  parameters.set('before', lastId)
+  parameters.set(parameter, last)
   return `${path}?${parameters.toString()}`
 }

@@ -23,7 +23,10 @@ export const openApi: FastifyDynamicSwaggerOptions = {
       { name: 'Images', description: 'The images of a product, in their order.' },
       { name: 'Files', description: 'Verified bytes under a public identity.' },
       { name: 'Imports', description: 'Many images at one time: planned, applied, and undone.' },
-      { name: 'Uploads', description: 'Files that are uploaded beside the requests that ask for it: into the bucket, or resumably.' },
+      {
+        name: 'Uploads',
+        description: 'Files that are uploaded beside the requests that ask for it: into the bucket, or resumably.',
+      },
       { name: 'Ingests', description: 'What becomes of an upload, step by step.' },
       { name: 'Webhooks in', description: 'Events of other systems that bring images.' },
       { name: 'Webhooks out', description: 'Events of ours, sent to whoever subscribes.' },

@@ -135,7 +135,10 @@ const ingestFields = {
   state: Type.Enum([...INGEST_STATES]),
   lane: Type.Enum([...LANES], { description: 'What is interactive goes before what is imported.' }),
   parked: nullable(
-    Type.Object({ sku: Type.String(), until: time }, { description: 'The product that it waits for, or has waited for in vain.' }),
+    Type.Object(
+      { sku: Type.String(), until: time },
+      { description: 'The product that it waits for, or has waited for in vain.' },
+    ),
   ),
   product_id: nullable(uuid),
   file_name: nullable(Type.String()),

@@ -115,6 +115,6 @@ export function timelineView({ at, step, attempt, outcome, durationMs, detail }:
   return { at: at.toISOString(), step, attempt, outcome, duration_ms: durationMs, detail }
 }
 
-function problemView({ code, detail, details }: Problem) {
+export function problemView({ code, detail, details }: Problem) {
   return { type: 'about:blank', ...ERRORS[code], detail, ...details, code }
 }

@@ -29,6 +29,10 @@ export function memoryFiles(tables: Tables): Files {
       }
       return files.delete(id)
     },
+    findByDigests: async (tenantId, digests) => {
+      const found = own(tenantId).sort((a, b) => b.number - a.number)
+      return new Map(found.filter(({ facts }) => digests.includes(facts.digest)).map(({ id, facts }) => [facts.digest, id]))
+    },
     findFacts: async (tenantId, digest) => facts.get(blobKey(tenantId, digest)) ?? null,
   }
 }
