@@ -9,6 +9,20 @@ export interface PlacementRules {
   readonly limits: Limits
 }
 
+/** Nothing said: at the end, under the default name, and the main image where there is none. */
+export const AT_THE_END: Placement = {
+  name: null,
+  label: '',
+  excluded: false,
+  rank: null,
+  position: null,
+  roles: [],
+  main: null,
+  replacesMain: null,
+  store: null,
+  slot: null,
+}
+
 /** The fields that say where an image goes. Everything else in a request is refused by name. */
 const PLACEMENT_FIELDS = ['name', 'label', 'position', 'roles', 'main', 'excluded'] as const
 
@@ -24,12 +38,9 @@ export function readPlacement(fields: Readonly<Record<string, unknown>>, rules: 
   }
   const { limits, policy } = rules
   const placement: Placement = {
+    ...AT_THE_END,
     name: readText(fields['name'], 'name', limits.fileNameLengthMax, report) || null,
     label: readText(fields['label'], 'label', limits.labelLengthMax, report) ?? '',
-    position: null,
-    replacesMain: null,
-    store: null,
-    slot: null,
     rank: readRank(fields['position'], limits.imagesPerProductMax, report),
     roles: readRoles(fields['roles'], limits.rolesMax, report),
     main: readBoolean(fields['main'], 'main', report),

@@ -3,6 +3,7 @@ import type { Facts } from '../file.ts'
 import type { Digest, FileId, ImageId, IngestId, TokenId } from '../ids.ts'
 import type { Ingest, Placement, Source, Target, TimelineEntry } from '../ingest.ts'
 import { DEFAULT_NAME } from '../naming.ts'
+import { AT_THE_END } from '../placement.ts'
 import type { Commit, NewIngest } from '../ports.ts'
 
 let made = 0
@@ -40,21 +41,8 @@ export function aFacts(overrides: Partial<Facts> = {}): Facts {
   }
 }
 
-/** At the end, under the default name, and the main image if it is the first. */
 export function aPlacement(overrides: Partial<Placement> = {}): Placement {
-  return {
-    name: null,
-    label: '',
-    excluded: false,
-    rank: null,
-    position: null,
-    roles: [],
-    main: null,
-    replacesMain: null,
-    store: null,
-    slot: null,
-    ...overrides,
-  }
+  return { ...AT_THE_END, ...overrides }
 }
 
 type StagedSource = Extract<Source, { kind: 'staged' }>

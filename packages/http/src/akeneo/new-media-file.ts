@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import {
+  AT_THE_END,
   type Attribute,
   type ErrorCode,
   type IntakeWorld,
@@ -82,18 +83,7 @@ async function checkNewValue(
 /** A value that holds everywhere may be what its attribute stands for, such as the main image. */
 function placementOf({ code, role }: Attribute, { scope, locale }: Value): Placement {
   const roles = role !== null && scope === null && locale === null ? [role] : []
-  return {
-    name: null,
-    label: '',
-    excluded: false,
-    rank: null,
-    position: null,
-    roles,
-    main: roles.includes(MAIN_ROLE),
-    replacesMain: null,
-    store: null,
-    slot: slotOf(code, scope, locale),
-  }
+  return { ...AT_THE_END, roles, main: roles.includes(MAIN_ROLE), slot: slotOf(code, scope, locale) }
 }
 
 /** What the pipeline finds is said of the value, as Akeneo says what its validators find. */

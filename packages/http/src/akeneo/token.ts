@@ -3,20 +3,17 @@
  * secret as the password. What is issued acts as the user's token.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { type Caller, hashToken, type IntakeWorld, SluiceError } from '@sluice/core'
+import { type Caller, hashToken, type IntakeWorld } from '@sluice/core'
 import { refuseContentEncoding } from '../bodies/content-encoding.ts'
-import { parseJson } from '../bodies/json-envelope.ts'
-import { type DialectContext, WireFault } from '../dialect.ts'
-import { type GuessLimit, openGuessLimit } from '../guess-limit.ts'
+import { JSON_TYPE, textFields, URLENCODED } from '../bodies/text-fields.ts'
+import type { DialectContext } from '../dialect.ts'
+import { openGuessLimit } from '../guess-limit.ts'
 import { authenticateClient, findBySecret, issueRefreshable, type RefreshableToken } from '../issue-access-token.ts'
 import { fault, unprocessable } from './errors.ts'
 import { requireContentType } from './headers.ts'
 
 /** Akeneo's own bound: enough for the longest of its requests, and nothing to fill a memory with. */
 const BODY_BYTES_MAX = 300
-
-const JSON_TYPE = 'application/json'
-const URLENCODED = 'application/x-www-form-urlencoded'
 
 export async function tokenRoutes(app: FastifyInstance, { world }: DialectContext): Promise<void> {
   app.removeAllContentTypeParsers()
@@ -27,12 +24,8 @@ export async function tokenRoutes(app: FastifyInstance, { world }: DialectContex
     const field = fieldsOf(request)
     const grantType = field('grant_type')
     if (grantType === '') throw unprocessable(PARAMETER_MISSING)
-    const waitSeconds = await guesses.waitSeconds(request)
-    if (waitSeconds > 0) {
-      void reply.header('retry-after', waitSeconds)
-      throw fault(429, `Too many requests. Try again in ${waitSeconds} seconds.`)
-    }
-    const user = await findUser(world, grantType, credentialsOf(request, field), field).catch(counting(guesses, request))
+    const find = () => findUser(world, grantType, credentialsOf(request, field), field)
+    const user = await guesses.attempt(request, reply, find, tooMany)
     // RFC 6749 §5.1.
     void reply.headers({ 'cache-control': 'no-store', pragma: 'no-cache' })
     return tokenView(await issueRefreshable(world, user))
@@ -80,12 +73,8 @@ function ofTenant(tenantId: Caller['tenantId'], user: Caller | null, refusal: st
   return user
 }
 
-/** Every refusal after the body was understood may have been a guess. */
-function counting(guesses: GuessLimit, request: FastifyRequest): (error: unknown) => Promise<never> {
-  return async (error) => {
-    if (error instanceof WireFault || SluiceError.is(error, 'credentials_invalid')) await guesses.countFailure(request)
-    throw error
-  }
+function tooMany(waitSeconds: number): Error {
+  return fault(429, `Too many requests. Try again in ${waitSeconds} seconds.`)
 }
 
 /** `Authorization: Basic`, or fields of the body (RFC 6749 §2.3.1). */
@@ -96,20 +85,11 @@ function credentialsOf({ headers }: FastifyRequest, field: Field): ClientCredent
   return { id, secret: secret.join(':') }
 }
 
-/** Fields of a form or members of a JSON document; what is no text is not there. */
 function fieldsOf(request: FastifyRequest): Field {
   refuseContentEncoding(request.headers)
   const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
   if (body.length === 0) return () => ''
-  if (requireContentType(request, JSON_TYPE, URLENCODED) === URLENCODED) {
-    const form = new URLSearchParams(body.toString('utf8'))
-    return (name) => form.get(name) ?? ''
-  }
-  const document = parseJson(body)
-  return (name) => {
-    const value: unknown = typeof document === 'object' && document !== null ? Reflect.get(document, name) : undefined
-    return typeof value === 'string' ? value : ''
-  }
+  return textFields(body, requireContentType(request, JSON_TYPE, URLENCODED))
 }
 
 function tokenView({ accessToken, refreshToken, expiresInMs }: RefreshableToken) {

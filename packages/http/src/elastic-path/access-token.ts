@@ -1,13 +1,12 @@
 /** A short-lived token for the id and the secret of one of ours. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { essenceOf, SluiceError } from '@sluice/core'
+import { essenceOf } from '@sluice/core'
+import { JSON_TYPE, textFields, URLENCODED } from '../bodies/text-fields.ts'
 import { type DialectContext, WireFault } from '../dialect.ts'
-import { type GuessLimit, openGuessLimit } from '../guess-limit.ts'
+import { openGuessLimit } from '../guess-limit.ts'
 import { type AccessToken, issueAccessToken } from '../issue-access-token.ts'
-import { bytesOf, documentOf } from './body.ts'
+import { bytesOf } from './body.ts'
 import { badRequest, type Wire } from './errors.ts'
-
-const URLENCODED = 'application/x-www-form-urlencoded'
 
 export function accessTokenRoutes(app: FastifyInstance, { world }: DialectContext): void {
   void app.register(async (scope) => {
@@ -17,12 +16,8 @@ export function accessTokenRoutes(app: FastifyInstance, { world }: DialectContex
       const grantType = field('grant_type')
       if (grantType !== GRANT_TYPE) throw badRequest(refusalOf(grantType))
       const credentials = { id: field('client_id'), secret: field('client_secret') }
-      const waitSeconds = await guesses.waitSeconds(request)
-      if (waitSeconds > 0) {
-        void reply.header('retry-after', waitSeconds)
-        throw new WireFault<Wire>({ status: 429, title: 'Too Many Requests' })
-      }
-      const issued = await issueAccessToken(world, credentials.id, credentials.secret).catch(counting(guesses, request))
+      const issue = () => issueAccessToken(world, credentials.id, credentials.secret)
+      const issued = await guesses.attempt(request, reply, issue, tooMany)
       // RFC 6749 §5.1.
       return reply.header('cache-control', 'no-store').send(tokenView(issued))
     })
@@ -38,21 +33,16 @@ function refusalOf(grantType: string): string {
     : `grant_type: Must be "${GRANT_TYPE}".`
 }
 
-function counting(guesses: GuessLimit, request: FastifyRequest): (error: unknown) => Promise<never> {
-  return async (error) => {
-    if (SluiceError.is(error, 'credentials_invalid')) await guesses.countFailure(request)
-    throw error
-  }
+function tooMany(): Error {
+  return new WireFault<Wire>({ status: 429, title: 'Too Many Requests' })
 }
 
-/** Looks fields up in a form or a JSON document. */
+/** Looks up fields that must be there. */
 function fieldsOf(request: FastifyRequest): (name: string) => string {
-  const isForm = essenceOf(request.headers['content-type']) === URLENCODED
-  const form = isForm ? new URLSearchParams(bytesOf(request, URLENCODED).toString('utf8')) : null
-  const document = form ? {} : documentOf(request)
+  const field = textFields(bytesOf(request, URLENCODED, JSON_TYPE), essenceOf(request.headers['content-type']))
   return (name) => {
-    const value = form ? form.get(name) : document[name]
-    if (typeof value !== 'string' || value === '') throw badRequest(`${name} can not be empty`)
+    const value = field(name)
+    if (value === '') throw badRequest(`${name} can not be empty`)
     return value
   }
 }

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type FileId, type ImageId, type Placement, type Product, SluiceError } from '@sluice/core'
+import { AT_THE_END, type FileId, type ImageId, type Placement, type Product, SluiceError } from '@sluice/core'
 import type { DialectContext } from '../dialect.ts'
 import { bringImage, type Brought } from '../finished-ingest.ts'
 import { filesMissing } from './product-of.ts'
@@ -29,17 +29,4 @@ export interface Attachment {
   /** See `Placement`. */
   readonly replacesMain?: { readonly imageId: ImageId | null } | null
   readonly part?: string
-}
-
-const AT_THE_END: Placement = {
-  name: null,
-  label: '',
-  excluded: false,
-  rank: null,
-  position: null,
-  roles: [],
-  main: false,
-  replacesMain: null,
-  store: null,
-  slot: null,
 }

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type ImageChange, type IntakeWorld, MAIN_ROLE, type Placement, SluiceError, type Target } from '@sluice/core'
+import { AT_THE_END, type ImageChange, type IntakeWorld, MAIN_ROLE, type Placement, SluiceError, type Target } from '@sluice/core'
 import { callerOf } from '../authenticate.ts'
 import type { DialectContext } from '../dialect.ts'
 import { bringImage, sendAccepted } from '../finished-ingest.ts'
@@ -61,16 +61,14 @@ function placementOf(
 ): Placement {
   const roles = rolesOf([types ?? []].flat(), world)
   return {
+    ...AT_THE_END,
     name: fileName || null,
     label: label ?? '',
     excluded: excluded ?? false,
-    rank: null,
     position: position ?? null,
     roles,
     main: store === null && roles.includes(MAIN_ROLE),
-    replacesMain: null,
     store,
-    slot: null,
   }
 }
 

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import {
+  AT_THE_END,
   essenceOf,
   type IntakeWorld,
   type Placement,
@@ -71,16 +72,5 @@ const FILELESS = new Set([null, 'application/json', 'application/x-www-form-urle
 
 /** The defaults of this API: no primary image unless it is said, and 0, which is before all that were counted from 1. */
 function placementOf({ alt_text = '', is_primary = false, order = 0 }: ImageFields): Placement {
-  return {
-    name: null,
-    label: alt_text,
-    excluded: false,
-    rank: null,
-    position: order,
-    roles: [],
-    main: is_primary,
-    replacesMain: null,
-    store: null,
-    slot: null,
-  }
+  return { ...AT_THE_END, label: alt_text, position: order, main: is_primary }
 }

@@ -49,7 +49,9 @@ function productTests({ catalogue }: Subject): void {
 
     expect(await products().update(tenantId, ref, { owner: 'store', title: 'given' })).toMatchObject({ title: 'given' })
     for (const ingest of [attaching, filling, replacing]) expect(await catalogue().commit(ingest)).toBe('committed')
-    await images().reorder(tenantId, ref, (await catalogue().imagesOf(product)).images.map(({ id }) => id).reverse(), null)
+    const order = (await catalogue().imagesOf(product)).images.map(({ id }) => id).toReversed()
+    await images().reorder(tenantId, ref, order, null)
+    expect((await catalogue().imagesOf(product)).images.map(({ id }) => id)).toEqual(order)
   })
 
   test('a product is either changed or given to the organization first, never half of each', async () => {
@@ -138,5 +140,6 @@ function hierarchyTests({ catalogue }: Subject): void {
     await expectRefusal(hierarchies().updateNode(tenantId, id, absent, { owner: 'store' }), 'node_unknown')
     await expectRefusal(hierarchies().adopt(tenantId, id, absent, [{ id: owned.id }]), 'node_unknown')
     await expectRefusal(hierarchies().adopt(tenantId, id, owned.id, [{ id: absent }]), 'nodes_missing')
+    expect(await hierarchies().findNode(tenantId, id, owned.id)).toMatchObject({ owner: 'organization', parent: null })
   })
 }
