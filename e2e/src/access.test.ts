@@ -10,6 +10,8 @@ let stack: Stack
 let image: Json
 let ingest: string
 let source: string
+let webhook: string
+let delivery: string
 let event: string
 /** Of an attribute, a channel and a store view. */
 const CODE = 'default'
@@ -30,6 +32,7 @@ beforeAll(async () => {
   await stack.api.call('PUT', `/v1/stores/${CODE}`, { name: 'Default', website: 'base' })
   ingest = (await stack.api.call('GET', '/v1/ingests')).body['items'][0].id
   await receiveEvent()
+  await subscribe()
   await addTokens()
 })
 afterAll(async () => stack?.[Symbol.asyncDispose]())
@@ -41,6 +44,12 @@ async function receiveEvent(): Promise<void> {
   const sent = await stack.api.send('POST', `/v1/hooks/${source}`, { token: 'a-token-for-events', body: '{}' })
   expect(sent.status).toBe(200)
   event = (await stack.api.call('GET', `/v1/hook-sources/${source}/events`)).body['items'][0].id
+}
+
+async function subscribe(): Promise<void> {
+  const given = { url: 'https://example.com/', events: ['ingest.failed'] }
+  webhook = (await stack.api.call('POST', '/v1/webhooks', given)).body['id']
+  delivery = (await stack.api.call('POST', `/v1/webhooks/${webhook}/test`)).body['id']
 }
 
 /** Rows that no API makes yet: another tenant, and tokens of every condition. */
@@ -72,6 +81,8 @@ async function routes(): Promise<{ method: string; path: string }[]> {
     code: CODE,
     source,
     event,
+    webhook,
+    delivery,
   }
   return Object.entries(body['paths'] as Record<string, Record<string, Json>>).flatMap(([path, methods]) =>
     Object.entries(methods)
@@ -117,7 +128,13 @@ describe('who may do what', () => {
       const body = {
         POST: {},
         PUT: path.endsWith('order') ? { images: [] } : { image_id: null },
-        PATCH: path.includes('/images/') ? { label: 'x' } : path.includes('/hook-sources/') ? { name: 'x' } : { title: 'x' },
+        PATCH: path.includes('/images/')
+          ? { label: 'x' }
+          : path.includes('/hook-sources/')
+            ? { name: 'x' }
+            : path.includes('/webhooks/')
+              ? { enabled: true }
+              : { title: 'x' },
       }[method]
       const sent = body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json', 'if-match': '*' } }
       const answer = await stack.api.send(method, path, { token: TOKENS.stranger, ...sent })

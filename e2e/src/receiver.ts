@@ -24,7 +24,7 @@ export interface Receiver extends AsyncDisposable {
 export async function openReceiver(): Promise<Receiver> {
   const behaviours = new Map<string, Behaviour>()
   const all = new Map<string, Received[]>()
-  const server = http.createServer(async (request, response) => {
+  async function receive(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const path = request.url ?? ''
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
@@ -35,7 +35,10 @@ export async function openReceiver(): Promise<Receiver> {
     all.set(path, [...known, received])
     const behave = behaviours.get(path) ?? ((_received, answer) => void answer.writeHead(204).end())
     behave(received, response, known.length + 1)
-  })
+  }
+
+  // Who goes away in the middle of a request has sent none.
+  const server = http.createServer((request, response) => void receive(request, response).catch(() => response.destroy()))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

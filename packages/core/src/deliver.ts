@@ -24,7 +24,7 @@ export interface Deliverer extends AsyncDisposable {
 /**
  * Keeps many deliveries under way. A turn never waits for an endpoint, so one that hangs holds its own few places and no others.
  */
-export function openDeliverer(world: DeliveryWorld): Deliverer {
+export function openDeliverer(world: DeliveryWorld, graceMs = GRACE_MS): Deliverer {
   const { database, limits, observer } = world
   const stopping = new AbortController()
   const underWay = new Set<Promise<void>>()
@@ -55,7 +55,7 @@ export function openDeliverer(world: DeliveryWorld): Deliverer {
       return { [Symbol.dispose]: () => void wakes.delete(own) }
     },
     async [Symbol.asyncDispose]() {
-      const timer = setTimeout(() => stopping.abort(), GRACE_MS)
+      const timer = setTimeout(() => stopping.abort(), graceMs)
       await Promise.all(underWay)
       clearTimeout(timer)
     },

@@ -89,7 +89,7 @@ export const ERRORS = {
   event_id_reused: { status: 409, title: 'The id of the event was used for another event' },
   event_unmappable: { status: 422, title: 'The event does not say all that its mapping asks for' },
   webhooks_exceeded: { status: 422, title: 'There are too many webhooks' },
-  webhook_secrets_exceeded: { status: 422, title: 'Too many secrets of the webhook are valid at the same time' },
+  webhook_rotations_exceeded: { status: 422, title: 'The webhook was rotated too often in a short time' },
   hook_sources_exceeded: { status: 422, title: 'There are too many sources of events' },
   import_busy: { status: 409, title: 'The import is in a state in which it does not take this' },
   import_rows_exceeded: { status: 413, title: 'The import has too many rows' },

@@ -128,7 +128,7 @@ export interface Webhooks {
   /** Another address, or being enabled, closes its circuit. Throws `webhook_unknown`. */
   update(tenantId: TenantId, id: WebhookId, change: WebhookChange): Promise<Webhook>
   /**
-   * The new salt is the first; the others are valid for `keepMs` at most. Throws `webhook_unknown`, and `webhook_secrets_exceeded`
+   * The new salt is the first; the others are valid for `keepMs` at most. Throws `webhook_unknown`, and `webhook_rotations_exceeded`
    * when more than `max` would be valid.
    */
   rotate(tenantId: TenantId, id: WebhookId, salt: string, keepMs: number, max: number): Promise<Webhook>

@@ -60,7 +60,7 @@ function openEndpoints({ query, transaction }: Runner): Endpoints {
         const kept = row.salts
           .map((old) => ({ salt: old.salt, until: old.until === null ? ends : new Date(old.until) }))
           .filter(({ until }) => until > now)
-        if (kept.length >= max) throw new SluiceError('webhook_secrets_exceeded')
+        if (kept.length >= max) throw new SluiceError('webhook_rotations_exceeded')
         const salts = [{ salt, until: null }, ...kept.map(({ salt, until }) => ({ salt, until: until.toISOString() }))]
         const set = { salts, updatedAt: sql`clock_timestamp()` }
         return webhookOf(only(await db.update(webhooks).set(set).where(own(tenantId, id)).returning()))

@@ -144,7 +144,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Entry>> = {
   webhook_unknown: missing,
   webhook_delivery_unknown: missing,
   webhooks_exceeded: invalid,
-  webhook_secrets_exceeded: invalid,
+  webhook_rotations_exceeded: invalid,
   hook_source_unknown: missing,
   hook_event_unknown: missing,
   event_id_reused: conflicted,

@@ -159,7 +159,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   webhook_unknown: unknown,
   webhook_delivery_unknown: unknown,
   webhooks_exceeded: invalid,
-  webhook_secrets_exceeded: invalid,
+  webhook_rotations_exceeded: invalid,
   hook_source_unknown: unknown,
   hook_event_unknown: unknown,
   event_id_reused: conflicted,

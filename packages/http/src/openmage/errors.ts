@@ -155,7 +155,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   webhook_unknown: inOurWords,
   webhook_delivery_unknown: inOurWords,
   webhooks_exceeded: inOurWords,
-  webhook_secrets_exceeded: inOurWords,
+  webhook_rotations_exceeded: inOurWords,
   hook_source_unknown: inOurWords,
   hook_event_unknown: inOurWords,
   event_id_reused: inOurWords,

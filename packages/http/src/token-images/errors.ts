@@ -125,7 +125,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   webhook_unknown: notFound,
   webhook_delivery_unknown: notFound,
   webhooks_exceeded: inOurWords,
-  webhook_secrets_exceeded: inOurWords,
+  webhook_rotations_exceeded: inOurWords,
   hook_source_unknown: notFound,
   hook_event_unknown: notFound,
   event_id_reused: inOurWords,

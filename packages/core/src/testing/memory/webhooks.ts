@@ -62,7 +62,7 @@ function memoryEndpoints(tables: Tables): Pick<Webhooks, 'create' | 'find' | 'li
       const webhook = known(tables, tenantId, id)
       const ends = new Date(now().getTime() + keepMs)
       const kept = webhook.salts.map((old) => ({ salt: old.salt, until: old.until ?? ends })).filter(({ until }) => until > now())
-      if (kept.length >= max) throw new SluiceError('webhook_secrets_exceeded')
+      if (kept.length >= max) throw new SluiceError('webhook_rotations_exceeded')
       return write({ ...webhook, salts: [{ salt, until: null }, ...kept] })
     },
     async remove(tenantId, id) {

@@ -89,7 +89,7 @@ export function webhookTests({ catalogue, openOwn }: Subject): void {
     const [, old] = rotated.salts
     expect(present(old?.until).getTime() - rotated.updatedAt.getTime()).toBeGreaterThan(LONG_MS - 60_000)
     expect((await database.webhooks.find(home, id))?.salts).toEqual(rotated.salts)
-    await expectRefusal(rotate('salt-3'), 'webhook_secrets_exceeded')
+    await expectRefusal(rotate('salt-3'), 'webhook_rotations_exceeded')
 
     const other = await create(catalogue())
     await database.webhooks.rotate(home, other.id, 'salt-2', 0, 2)
