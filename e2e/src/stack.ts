@@ -18,6 +18,7 @@ export interface Stack extends AsyncDisposable {
   readonly consoleUrl: string
   readonly token: string
   readonly databaseUrl: string
+  readonly dataDir: string
   /** Everything that was logged, for tests that look for what must not be there. */
   readonly log: () => string
 }
@@ -53,6 +54,7 @@ export async function openStack(wiring: Wiring, environment: Record<string, stri
     consoleUrl: sluice.consoleUrl,
     token: TOKEN,
     databaseUrl: database.url,
+    dataDir,
     log: () => lines.join(''),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
