@@ -7,6 +7,8 @@ type Access = TokenRole | 'public'
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access
+    /** Says in words of a dialect that the method means nothing here: it is not one that is allowed. */
+    isMissing?: boolean
   }
   interface FastifyRequest {
     caller: Caller | null

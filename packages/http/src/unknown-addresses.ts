@@ -7,7 +7,8 @@ import { SluiceError } from '@sluice/core'
  */
 export function refuseUnknownAddresses(app: FastifyInstance): void {
   const methods = new Map<string, Set<string>>()
-  app.addHook('onRoute', ({ url, method }) => {
+  app.addHook('onRoute', ({ url, method, config }) => {
+    if (config?.isMissing) return
     methods.set(url, (methods.get(url) ?? new Set()).union(new Set([method].flat())))
   })
   app.addHook('onRequest', async (request, reply) => {

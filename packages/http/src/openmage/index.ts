@@ -50,8 +50,8 @@ function missing(app: FastifyInstance, url: string, method: string[], allowed: s
   app.route({
     url,
     method,
-    ...WRITER,
     ...STREAMED,
+    config: { access: 'writer', isMissing: true },
     handler: async (_request, reply) => {
       void reply.header('allow', allowed)
       throw methodMissing()
