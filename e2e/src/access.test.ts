@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hashToken } from '@sluice/core'
 import { drawSample } from '@sluice/images/samples'
 import type { Json } from './api.ts'
+import { newImport, planned } from './import-api.ts'
 import { openStack, type Stack } from './stack.ts'
 
 let stack: Stack
@@ -13,6 +14,8 @@ let source: string
 let webhook: string
 let delivery: string
 let event: string
+let upload: string
+let bulk: string
 /** Of an attribute, a channel and a store view. */
 const CODE = 'default'
 const TOKENS = {
@@ -31,7 +34,10 @@ beforeAll(async () => {
   await stack.api.call('PUT', `/v1/channels/${CODE}`, { locales: [] })
   await stack.api.call('PUT', `/v1/stores/${CODE}`, { name: 'Default', website: 'base' })
   ingest = (await stack.api.call('GET', '/v1/ingests')).body['items'][0].id
+  upload = (await stack.api.call('POST', '/v1/uploads', { bytes: 100 })).body['id']
   await receiveEvent()
+  bulk = await newImport(stack.api)
+  await planned(stack.api, bulk)
   await subscribe()
   await addTokens()
 })
@@ -80,7 +86,9 @@ async function routes(): Promise<{ method: string; path: string }[]> {
     ingest,
     code: CODE,
     source,
+    upload,
     event,
+    import: bulk,
     webhook,
     delivery,
   }

@@ -126,9 +126,7 @@ describe('an import', () => {
 
   test('reorders, updates and, in a sync, detaches; and all of that can be undone', async () => {
     const name = await newProduct()
-    await run(
-      [0, 1, 2, 3].map((n) => ({ sku: name, sha256: sha(n), label: `old ${n}`, ...(n === 0 && { roles: ['thumbnail'] }) })),
-    )
+    await run([0, 1, 2, 3].map((n) => ({ sku: name, sha256: sha(n), label: `old ${n}`, roles: n === 0 ? ['thumbnail'] : [] })))
     const before = await shown(name)
 
     const id = await newImport(stack.api, { mode: 'sync' })

@@ -24,12 +24,17 @@ export async function planImport({ database, limits }: PlanningWorld, tenantId: 
     const last = groups.at(-1)
     if (!last) break
     const planned = await Promise.all(groups.map((group) => planGroup({ database, limits }, given, group)))
-    const numbered = planned.map((group) => ({ ...group, detach: group.detach.map((row) => ({ ...row, line: -++detached })) }))
+    const number = (row: PlannedRow): PlannedRow => ({ ...row, line: -++detached })
+    const numbered = planned.map((group) => withDetach(group, group.detach.map(number)))
     for (const [index, group] of numbered.entries()) addToHash(hash, groups[index], group)
     await imports.writePlan(id, epoch, numbered)
     after = last.firstLine
   }
   return imports.endPlan(id, epoch, hash.digest('hex'))
+}
+
+function withDetach(group: PlannedGroup, detach: PlannedGroup['detach']): PlannedGroup {
+  return { ...group, detach }
 }
 
 function addToHash(hash: Hash, group: RowGroup | undefined, { version, rows, detach }: PlannedGroup): void {

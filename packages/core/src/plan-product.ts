@@ -34,16 +34,20 @@ interface Entry {
  * address. What is planned is so that the same rows, planned again when it has been done, are all `skip`.
  */
 export function planProduct(rows: readonly Row[], state: PlannedState, rules: PlanRules): ProductPlan {
-  const refused = new Map<number, Problem>()
-  const matched = match(rows, state)
-  refuseConflicts(matched, refused)
+  const refused = conflictsIn(rows)
+  const matched = match(
+    rows.filter(({ line }) => !refused.has(line)),
+    state,
+    rules.mode,
+  )
   refuseTooMany(matched, state, rules, refused)
   const entries = matched.filter(({ row }) => !refused.has(row.line))
 
   const named = new Set(matched.flatMap(({ image }) => (image ? [image.id] : [])))
   const detaches = rules.mode === 'sync' && rules.mayDetach && refused.size === 0
   const gone = detaches ? state.images.filter(({ id }) => !named.has(id)) : []
-  const kept = state.images.filter((image) => !gone.includes(image))
+  const goes = new Set(gone)
+  const kept = state.images.filter((image) => !goes.has(image))
 
   const order = arrange(entries, kept, rules.mode)
   const keys = sortKeys(order, kept, gone)
@@ -54,10 +58,12 @@ export function planProduct(rows: readonly Row[], state: PlannedState, rules: Pl
   const plan = { rows: [] as PlannedRow[], changes: [] as { imageId: ImageId; change: ImageChange }[] }
   const placements: { line: number; placement: Placement }[] = []
   let isCreated = state.exists
-  for (const { row, image } of matched) {
+  const imageOf = new Map(matched.map(({ row, image }) => [row, image]))
+  for (const row of rows) {
+    const image = imageOf.get(row) ?? null
     const problem = refused.get(row.line) ?? null
     if (problem) {
-      plan.rows.push({ line: row.line, action: 'refuse', changes: [], imageId: image?.id ?? null, problem })
+      plan.rows.push({ line: row.line, action: 'refuse', changes: [], imageId: null, problem })
     } else if (image === null) {
       placements.push({ line: row.line, placement: placementOf(row.wishes, keys.get(row.line) ?? 1, main === row) })
       plan.rows.push({ line: row.line, action: isCreated ? 'attach' : 'create', changes: [], imageId: null, problem })
@@ -88,25 +94,62 @@ export function planProduct(rows: readonly Row[], state: PlannedState, rules: Pl
 
 // ── Which image a row means ─────────────────────────────────────────────────────────────────────────────────────────
 
-function match(rows: readonly Row[], { images, urls }: PlannedState): readonly Entry[] {
+/**
+ * Where a row will stand does not depend on which of some equal images it means; so it means the one that stands there already, and
+ * else the n-th row the n-th image.
+ */
+function match(rows: readonly Row[], state: PlannedState, mode: ImportMode): readonly Entry[] {
+  const some = take(rows, state, new Map())
+  const named = new Set(some.values())
+  const kept = mode === 'sync' ? state.images.filter((image) => named.has(image)) : state.images
+  const order = arrange(entriesOf(rows, some), kept, mode)
+  const places = new Map(order.map((item, index) => [item, index]))
+  const standing = new Map<Row, ProductImage>()
+  for (const row of rows) {
+    const isPlaced = mode === 'sync' || row.wishes.position !== undefined
+    const image = isPlaced ? state.images[places.get(some.get(row) ?? row) ?? -1] : undefined
+    if (image && isOf(row, image, state)) standing.set(row, image)
+  }
+  return entriesOf(rows, take(rows, state, standing))
+}
+
+function entriesOf(rows: readonly Row[], images: ReadonlyMap<Row, ProductImage>): readonly Entry[] {
+  return rows.map((row) => ({ row, image: images.get(row) ?? null }))
+}
+
+/** An image that was fetched is known by its address, and is not taken for a row that brings the same bytes while there is another. */
+function take(
+  rows: readonly Row[],
+  { images, urls }: PlannedState,
+  standing: ReadonlyMap<Row, ProductImage>,
+): ReadonlyMap<Row, ProductImage> {
   const free = new Map<string, ProductImage[]>()
-  const offer = (key: string, image: ProductImage) => void free.set(key, [...(free.get(key) ?? []), image])
+  const offer = (key: string, image: ProductImage) => {
+    const offered = free.get(key)
+    if (offered) offered.push(image)
+    else free.set(key, [image])
+  }
   for (const image of images) {
     offer(image.file.facts.digest, image)
     const url = urls.get(image.id)
     if (url !== undefined) offer(`url ${url}`, image)
   }
-  const taken = new Set<ImageId>()
-  const take = (key: string): ProductImage | null => {
-    const image = free.get(key)?.find(({ id }) => !taken.has(id)) ?? null
-    if (image) taken.add(image.id)
-    return image
+  const taken = new Map(standing)
+  const used = new Set(standing.values())
+  const takeOne = (row: Row, key: string | null) => {
+    const image = key === null || taken.has(row) ? undefined : free.get(key)?.find((other) => !used.has(other))
+    if (!image) return
+    used.add(image)
+    taken.set(row, image)
   }
-  // Addresses first: an image that was fetched must not be taken for a row that brings the same bytes.
-  const byUrl = new Map(
-    rows.flatMap((row) => (row.source?.kind === 'url' ? [[row, take(`url ${row.source.url}`)] as const] : [])),
-  )
-  return rows.map((row) => ({ row, image: byUrl.get(row) ?? (digestOf(row) === null ? null : take(digestOf(row) ?? '')) }))
+  for (const row of rows) takeOne(row, row.source?.kind === 'url' ? `url ${row.source.url}` : null)
+  for (const row of rows) takeOne(row, digestOf(row))
+  return taken
+}
+
+function isOf(row: Row, image: ProductImage, { urls }: PlannedState): boolean {
+  if (row.source?.kind === 'url') return urls.get(image.id) === row.source.url
+  return image.file.facts.digest === digestOf(row)
 }
 
 function digestOf({ source }: Row): string | null {
@@ -120,20 +163,22 @@ function problem(code: ErrorCode, detail: string = ERRORS[code].title): Problem 
 }
 
 /** The first row that asks for a role has it; a later one contradicts it, and is refused as a whole. */
-function refuseConflicts(entries: readonly Entry[], refused: Map<number, Problem>): void {
+function conflictsIn(rows: readonly Row[]): Map<number, Problem> {
+  const refused = new Map<number, Problem>()
   const claimed = new Map<string, number>()
-  for (const { row } of entries) {
-    const claims = claimsOf(row.wishes)
+  for (const { line, wishes } of rows) {
+    const claims = claimsOf(wishes)
     const taken = claims.find((claim) => claimed.has(claim))
-    if (taken !== undefined) {
-      const [role, store] = taken.split('@')
-      const where = store === undefined ? '' : ` in store view ${store}`
-      const detail = `Line ${claimed.get(taken)} gives the role ${role} to another image of the product${where}.`
-      refused.set(row.line, problem('row_conflicted', detail))
-    } else {
-      for (const claim of claims) claimed.set(claim, row.line)
+    if (taken === undefined) {
+      for (const claim of claims) claimed.set(claim, line)
+      continue
     }
+    const [role, store] = taken.split('@')
+    const where = store === undefined ? '' : ` in store view ${store}`
+    const detail = `Line ${claimed.get(taken)} gives the role ${role} to another image of the product${where}.`
+    refused.set(line, problem('row_conflicted', detail))
   }
+  return refused
 }
 
 function claimsOf({ roles = [], main, stores = [] }: RowWishes): readonly string[] {
@@ -256,7 +301,7 @@ function rolesAfter(
   for (const entry of entries) {
     const { roles, main } = entry.row.wishes
     const own = after.get(keyOf(entry)) ?? new Set()
-    if (roles !== undefined) for (const role of [...own]) if (role !== MAIN_ROLE) own.delete(role)
+    if (roles !== undefined) for (const role of own) if (role !== MAIN_ROLE) own.delete(role)
     if (main === false) own.delete(MAIN_ROLE)
     after.set(keyOf(entry), own)
   }

@@ -135,7 +135,7 @@ export async function selectGroups(db: Db, id: ImportId, where: SQL, limit: numb
     order by first_line`)
   if (groups.length === 0) return []
   const lines = arrayLiteral(groups.map((group) => String(group['first_line'])))
-  const rows = await db.execute<Record<string, unknown>>(sql`
+  const rows = await db.execute(sql`
     select * from import_rows where import_id = ${id} and group_line = any(${lines}::int[]) and line > 0 order by line`)
   return groups.map((group) => groupOf(group, rows))
 }

@@ -11,6 +11,7 @@ import {
 } from '@sluice/core'
 import { eq, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
+import { recordEvent } from './events.ts'
 import { change, faultsOf, importOf } from './import-heads.ts'
 import { arrayLiteral, rowOf } from './rows.ts'
 import { imports } from './schema.ts'
@@ -113,6 +114,7 @@ export function openImportWork({ query, transaction }: Runner): Work {
         const next = await nextState(db, id, row)
         if (next === row.state) return next
         await change(db, id, { state: next, ...(next === 'finished' && { finishedAt: sql`clock_timestamp()` }) })
+        if (next === 'finished') await recordFinished(db, row)
         return next
       }),
 
@@ -129,6 +131,14 @@ export function openImportWork({ query, transaction }: Runner): Work {
       return rows.length
     },
   }
+}
+
+async function recordFinished(db: Db, { id, tenantId, name }: { id: string; tenantId: string; name: string }): Promise<void> {
+  const rows = await db.execute<{ state: string; n: number }>(sql`
+    select state, count(*)::int as n from import_rows where import_id = ${id} group by state`)
+  const counts = Object.fromEntries(rows.map(({ state, n }) => [state, n]))
+  const data = { import_id: id, name, rows: counts }
+  await recordEvent(db, { tenantId, type: 'import.finished', subject: id, data })
 }
 
 interface Fed extends Record<string, unknown> {

@@ -63,7 +63,7 @@ function openHeads({ query, transaction }: Runner): Pick<Imports, 'create' | 'fi
 }
 
 /** Where it may be already: a repeat finds what the first call has made of it. */
-const APPLIED: readonly ImportState[] = ['applying', 'stopping', 'stopped', 'finished']
+const APPLIED: ReadonlySet<ImportState> = new Set(['applying', 'stopping', 'stopped', 'finished'])
 
 function openControl({ transaction }: Runner): Pick<Imports, 'apply' | 'stop' | 'resume' | 'undo'> {
   return {
@@ -74,7 +74,7 @@ function openControl({ transaction }: Runner): Pick<Imports, 'apply' | 'stop' | 
         if (planHash !== null && row.planHash !== planHash) {
           throw new SluiceError('plan_outdated', 'The plan is another one by now.')
         }
-        if (APPLIED.includes(row.state)) return importOf(row)
+        if (APPLIED.has(row.state)) return importOf(row)
         if (row.state !== 'planned') throw busy(row.state)
         if (planHash !== null) await refuseMoved(db, tenantId, id)
         return change(db, id, { state: 'applying', planIsBinding: planHash !== null, startedAt: sql`clock_timestamp()` })

@@ -134,7 +134,9 @@ function tell(received: Received, row: NewRow, isNew: boolean, errorsMax: number
   if (row.kind === 'valid') return
   received.invalid += 1
   const room = errorsMax - received.errors.length
-  received.errors.push(...row.errors.slice(0, Math.max(0, room)).map((error) => ({ line: row.line, ...error })))
+  received.errors.push(
+    ...row.errors.slice(0, Math.max(0, room)).map(({ field, message }) => ({ line: row.line, field, message })),
+  )
 }
 
 /** What only the database or the staging store can say of a source. */

@@ -136,15 +136,13 @@ function headRoutes(app: FastifyInstance, { world }: NativeOptions): void {
 
 // ── What is done with it ────────────────────────────────────────────────────────────────────────────────────────────
 
+/** What bodies may say, each only to its route. */
+type Asked = Static<typeof shapes.ApplyBody> & Static<typeof shapes.UndoBody>
+
 function controlRoutes(app: FastifyInstance, { world }: NativeOptions): void {
   const { imports } = world.database
 
-  const act = <Body>(
-    name: string,
-    schema: FastifySchema,
-    perform: (given: Import, body: Body | undefined) => Promise<Import>,
-    status = 200,
-  ) =>
+  const act = (name: string, schema: FastifySchema, perform: (given: Import, body: Asked) => Promise<Import>, status = 200) =>
     app.post(
       `/imports/:import/${name}`,
       {
@@ -158,7 +156,7 @@ function controlRoutes(app: FastifyInstance, { world }: NativeOptions): void {
       },
       async (request: ImportRequest, reply) => {
         // The schema has checked that the body is one, where there is any.
-        const done = await perform(await findImport(world, request), request.body as Body | undefined)
+        const done = await perform(await findImport(world, request), request.body ?? {})
         return reply.code(status).send(await wholeView(world, done))
       },
     )
@@ -172,11 +170,11 @@ function controlRoutes(app: FastifyInstance, { world }: NativeOptions): void {
     },
     async (given) => planImport(world, given.tenantId, given),
   )
-  act<Static<typeof shapes.ApplyBody> | null>(
+  act(
     'apply',
     { summary: 'Apply an import', body: schemas.nullable(shapes.ApplyBody) },
     async (given, body) => {
-      const hash = body?.plan_hash ?? null
+      const hash = body.plan_hash ?? null
       const isOpen = given.state === 'open' || given.state === 'planned'
       if (hash === null && isOpen) await planImport(world, given.tenantId, given)
       return imports.apply(given.tenantId, given.id, hash)
@@ -195,7 +193,7 @@ function controlRoutes(app: FastifyInstance, { world }: NativeOptions): void {
     (given) => imports.resume(given.tenantId, given.id),
     202,
   )
-  act<Static<typeof shapes.UndoBody> | null>(
+  act(
     'undo',
     {
       summary: 'Undo an import that is finished or stopped',
@@ -203,7 +201,7 @@ function controlRoutes(app: FastifyInstance, { world }: NativeOptions): void {
         'Order, labels, roles and relations become what they were before: what was attached leaves, what was detached comes back with its id and name. Products that others have changed since are left and reported, unless `force` is true.',
       body: schemas.nullable(shapes.UndoBody),
     },
-    (given, body) => imports.undo(given.tenantId, given.id, body?.force ?? false),
+    (given, body) => imports.undo(given.tenantId, given.id, body.force ?? false),
     202,
   )
 }

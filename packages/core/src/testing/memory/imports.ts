@@ -17,7 +17,7 @@ import {
 } from '../../import.ts'
 import { isTerminal, type Placement } from '../../ingest.ts'
 import { MAIN_ROLE } from '../../product-image.ts'
-import { at, changeImage, type Gallery, giveRoles, mainOf } from './images.ts'
+import { at, changeImage, type Gallery, giveRoles, mainOf, takeRoles } from './images.ts'
 import { writeImages } from './product-images.ts'
 import { findProduct, type ProductRow, type Tables } from './tables.ts'
 
@@ -93,7 +93,8 @@ const inOrder = (a: { line: number }, b: { line: number }) =>
 
 const rowsOf = ({ rows }: Head, group: number) => [...rows.values()].filter((row) => row.group === group).sort(inOrder)
 
-function shown({ group: _, placement: __, ...row }: Row): ImportRow {
+function shown(whole: Row): ImportRow {
+  const { group: _, placement: __, ...row } = whole
   return row
 }
 
@@ -179,16 +180,13 @@ function reads(tables: Tables, heads: Map<ImportId, Head>): Reads {
         .filter(({ state, firstLine }) => states.includes(state) && firstLine > (after ?? 0))
         .sort((a, b) => a.firstLine - b.firstLine)
         .slice(0, limit)
-        .map(({ firstLine, product, productId, state, plannedVersion, problem }) => ({
-          firstLine,
-          product,
-          productId,
-          state,
-          plannedVersion,
-          problem,
-        }))
+        .map(shownProduct)
     },
   }
+}
+
+function shownProduct({ firstLine, product, productId, state, plannedVersion, problem }: Product): ImportProduct {
+  return { firstLine, product, productId, state, plannedVersion, problem }
 }
 
 function newRow(row: NewRow): Row {
@@ -237,7 +235,7 @@ function plans(tables: Tables, heads: Map<ImportId, Head>): Plans {
     async beginPlan(tenantId, id) {
       const head = headOf(heads, tenantId, id)
       if (head.given.state !== 'open' && head.given.state !== 'planned') fail('import_busy')
-      for (const line of [...head.rows.keys()]) if (line < 0) head.rows.delete(line)
+      for (const line of head.rows.keys()) if (line < 0) head.rows.delete(line)
       head.products.clear()
       set(tables, head, { state: 'open', planHash: null })
       return ++head.epoch
@@ -265,12 +263,11 @@ function plans(tables: Tables, heads: Map<ImportId, Head>): Plans {
         .filter((product) => product.state === state && product.firstLine > (after ?? 0))
         .sort((a, b) => a.firstLine - b.firstLine)
         .slice(0, limit)
-        .map(({ key: _, before: __, preparedVersion: ___, settledVersions: ____, ...product }) => {
+        .map((product) => {
           const ref = product.productId ? ({ kind: 'id', id: product.productId } as const) : product.product
           const found = findProduct(tables, head.given.tenantId, ref)
           const rows = rowsOf(head, product.firstLine).filter(({ line }) => line > 0)
-          return {
-            ...product,
+          return Object.assign(shownProduct(product), {
             productId: found?.product.id ?? null,
             rows: rows.filter((row) => row.state !== 'invalid').map(shown),
             hasInvalid: rows.some((row) => row.state === 'invalid'),
@@ -279,7 +276,7 @@ function plans(tables: Tables, heads: Map<ImportId, Head>): Plans {
               acceptsImages: found.product.acceptsImages,
               imageCount: found.images.length,
             },
-          }
+          })
         })
     },
     async writePlan(id, epoch, groups) {
@@ -371,7 +368,7 @@ function products(tables: Tables, heads: Map<ImportId, Head>): Pick<Imports, 'pr
       const product = head?.products.get(firstLine)
       if (!head || product?.state !== 'planned') return
       const row = rowOf(head, productId)
-      if (row?.product.version !== version) return fail('plan_outdated')
+      if (row?.product.version !== version) throw new SluiceError('plan_outdated')
       const isChanged = plan.changes.length + plan.positions.length > 0
       const isIdle = !isChanged && plan.placements.length + plan.detach.length === 0
       if (isChanged) writeImages(tables, row, changed(row, plan, tables.now()))
@@ -486,10 +483,8 @@ function restored(
   }
   const olds = new Set(before.images.map(({ id }) => id))
   const back = before.images.filter(({ file }) => tables.files.has(file.id))
-  const roles = new Set(before.images.flatMap((image) => image.roles))
-  const others = row.images
-    .filter(({ id }) => !olds.has(id) && !attached.includes(id))
-    .map((image) => ({ ...image, roles: image.roles.filter((role) => !roles.has(role)) }))
+  const roles = before.images.flatMap((image) => image.roles)
+  const others = row.images.filter(({ id }) => !olds.has(id) && !attached.includes(id)).map((image) => takeRoles(image, roles))
   writeImages(tables, row, { images: [...back, ...others], storeRoles: before.storeRoles })
   const isWhole = back.length === before.images.length
   return { state: isWhole ? 'restored' : 'unrestorable', problem: isWhole ? null : { code: 'file_unknown', detail: '' } }
@@ -562,11 +557,13 @@ function work(tables: Tables, heads: Map<ImportId, Head>): Work {
       return { rows, room: Math.max(0, inFlightMax - all().filter(({ state }) => state === 'running').length) }
     },
     async stagedInUse(keys) {
-      const rows = [...heads.values()].flatMap((head) => [...head.rows.values()])
-      const needed = rows.flatMap(({ state, source }) =>
-        source?.kind === 'staged' && ['pending', 'parked', 'running'].includes(state) ? [source.key] : [],
-      )
-      return new Set(keys.filter((key) => needed.includes(key)))
+      const needed = new Set<string>()
+      for (const { rows } of heads.values()) {
+        for (const { state, source } of rows.values()) {
+          if (source?.kind === 'staged' && ['pending', 'parked', 'running'].includes(state)) needed.add(source.key)
+        }
+      }
+      return new Set(keys.filter((key) => needed.has(key)))
     },
     async failRow(id, line, problem) {
       const head = heads.get(id)
