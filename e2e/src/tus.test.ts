@@ -168,6 +168,10 @@ describe('a resumable upload, on the wire', () => {
     }
     expect(await create(10, '', null)).toEqual([401, 'token_missing'])
     expect(await create(10, '', 'wrong')).toEqual([401, 'token_invalid'])
+    for (const method of ['OPTIONS', 'HEAD', 'PATCH', 'DELETE']) {
+      const answer = await stack.api.send(method, `/v1/tus/${crypto.randomUUID()}`, { headers: PROTOCOL, token: null })
+      expect([method, answer.status]).toEqual([method, 401])
+    }
     expect(await create(50 * 1024 * 1024 + 1)).toEqual([413, null])
     expect(await create(0)).toEqual([422, 'file_empty'])
     expect(await create(10, `product ${text('sku:nobody')}`)).toEqual([404, 'product_unknown'])
