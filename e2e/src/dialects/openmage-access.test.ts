@@ -233,4 +233,17 @@ describe('a signed request', () => {
     const inside = headerOf(sign(writer.id, 'GET', new URL(path, behind.stack.api.url).href))
     expect((await behind.send('GET', path, { authorization: inside })).body).toEqual(problem('signature_invalid'))
   })
+
+  test('counts once, whichever of several intakes hears it', async () => {
+    const shared = { SLUICE_PUBLIC_URL: 'https://shop.example' }
+    await using one = await openShop(shared)
+    await using other = await openShop({ ...shared, SLUICE_DATABASE_URL: one.stack.databaseUrl })
+    const path = await one.newProduct()
+    const { id: signer } = await one.addToken('reader')
+    for (const options of [{}, { algorithm: 'PLAINTEXT' }] as const) {
+      const authorization = headerOf(sign(signer, 'GET', `https://shop.example${path}`, options))
+      const answers = await Promise.all([one, other, one, other].map((intake) => intake.send('GET', path, { authorization })))
+      expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 401, 401, 401])
+    }
+  })
 })
