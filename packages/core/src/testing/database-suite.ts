@@ -12,6 +12,7 @@ import { hookTests } from './suites/database-hooks.ts'
 import { fileTests } from './suites/database-files.ts'
 import { idempotencyTests } from './suites/database-idempotency.ts'
 import { imageTests } from './suites/database-images.ts'
+import { importTests } from './suites/database-imports.ts'
 import { ingestTests } from './suites/database-ingests.ts'
 import { issuedKeyTests } from './suites/database-issued-keys.ts'
 import { listTests } from './suites/database-list.ts'
@@ -53,6 +54,7 @@ const THEMES: Readonly<Record<string, (subject: Subject) => void>> = {
   hierarchies: hierarchyTests,
   'adopting nodes': adoptionTests,
   "what is the organization's": organizationTests,
+  imports: importTests,
   ingests: ingestTests,
   'files at addresses': urlTests,
   'uploads that were reserved': uploadTests,
