@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, openAsBlob } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isMediaType } from '@sluice/core'
+import { ACCEPTED_TYPES } from '@sluice/core'
 import { sniff } from '@sluice/runtime/sniff'
 import { type Api, isUnreadable, problemText } from './import-api.ts'
 import type { LocalBytes, RowFault } from './import-row.ts'
@@ -37,7 +37,7 @@ export async function hashBytes(local: LocalBytes): Promise<Outcome<HashedBytes>
       if (head.byteLength < HEAD_BYTES) head = Buffer.concat([head, chunk.subarray(0, HEAD_BYTES)])
     }
     if (bytes === 0) return { fault: { field: 'path', message: `${path} is empty` } }
-    return { value: { digest: hash.digest('hex'), bytes, mediaType: await typeOf(head), field: 'path', open: async () => blob } }
+    return await read('path', head, { digest: hash.digest('hex'), bytes, open: async () => blob })
   } catch (error) {
     return { fault: { field: 'path', message: `${path} cannot be read (${codeOf(error)})` } }
   }
@@ -49,14 +49,18 @@ async function hashBase64(text: string): Promise<Outcome<HashedBytes>> {
   if (content.byteLength === 0 || content.toString('base64').replace(/=+$/, '') !== text.replace(/=+$/, ''))
     return { fault: { field: 'base64', message: 'is not the base64 of an image' } }
   const digest = createHash('sha256').update(content).digest('hex')
-  const open = async () => new Blob([content])
-  return { value: { digest, bytes: content.byteLength, mediaType: await typeOf(content), field: 'base64', open } }
+  return read('base64', content, { digest, bytes: content.byteLength, open: async () => new Blob([content]) })
 }
 
-/** The server looks for itself and says what is wrong with what it does not take, so any accepted type will do for that. */
-async function typeOf(head: Uint8Array): Promise<string> {
-  const type = await sniff(head)
-  return type !== null && isMediaType(type) ? type : 'image/jpeg'
+/** Whether a kind of image is taken, the server says; what is none need not be sent. */
+async function read(
+  field: LocalBytes['kind'],
+  head: Uint8Array,
+  rest: Omit<HashedBytes, 'field' | 'mediaType'>,
+): Promise<Outcome<HashedBytes>> {
+  const mediaType = await sniff(head)
+  if (mediaType?.startsWith('image/')) return { value: { ...rest, field, mediaType } }
+  return { fault: { field, message: `is no image that we know. Accepted are ${ACCEPTED_TYPES}` } }
 }
 
 function codeOf(error: unknown): string {

@@ -36,12 +36,12 @@ export async function applyPlan(api: Api, options: ApplyOptions): Promise<ExitCo
       throw new ImportError(EXIT.rowsFailed, `${planPath} is not the plan of import ${id} any more: make a new one.`)
     await uploadPlanned(api, options)
   }
+  options.onImport(id, true)
   await setInMotion(api, before, hash).catch((error: unknown) => {
     if (!(error instanceof ApiRefusal) || error.code !== 'plan_outdated') throw error
     throw new ImportError(EXIT.rowsFailed, `Nothing was applied: ${error.message}. Make a new plan of what is there now.`, error)
   })
-  options.onImport(id, true)
-  const seen = await followImport(api, id, progress, byLine)
+  const seen = await followImport(api, id, { progress, nameRows: byLine })
   if (reportPath !== null) await tellReport(api, id, reportPath, localsOf(plan))
   return concludeImport(seen)
 }
@@ -129,9 +129,9 @@ export async function undoImport(api: Api, id: string, { force, progress }: Undo
   if (state === 'open' || state === 'planned')
     throw new ImportError(EXIT.usage, `Import ${id} was never applied: there is nothing to undo.`)
   if (state === 'applying') await api.call('POST', `${importPath(id)}/stop`)
-  if (state === 'applying' || state === 'stopping') await followImport(api, id, progress, byLine)
+  if (state === 'applying' || state === 'stopping') await followImport(api, id, { progress, nameRows: byLine })
   if (state !== 'undoing') await api.call('POST', `${importPath(id)}/undo`, { json: { force } })
-  const { undo } = await followImport(api, id, progress, byLine)
+  const { undo } = await followImport(api, id, { progress, nameRows: byLine })
   const left = (undo?.changed_since ?? 0) + (undo?.unrestorable ?? 0)
   say(`${countOf(undo?.restored ?? 0, 'product')} put back as before, ${countOf(left, 'product')} left as it is.`)
   if (left === 0) return EXIT.fine

@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Api } from './import-api.ts'
 import { count, type Progress } from './import-progress.ts'
+import type { FaultNotes } from './import-report.ts'
 import { importPath, type ImportView, itemsOf, reasonOfRow, type RowView, settledOf } from './import-views.ts'
 
-const POLL_MS = 500
+/** Counting the rows of a large import costs its server something. */
+const POLL_MS_MIN = 500
+const POLL_MS_MAX = 3_000
 /** Errors are shown as they come while there are few enough to be read; the report has them all. */
 export const ERRORS_SHOWN = 100
 
@@ -12,11 +15,20 @@ export type NameRows = (lines: ReadonlySet<number>) => Promise<ReadonlyMap<numbe
 
 export const byLine: NameRows = async (lines) => new Map([...lines].map((line) => [line, `line ${line}`]))
 
+interface Following {
+  readonly progress: Progress
+  readonly nameRows: NameRows
+  /** Of rows whose faults were told already. */
+  readonly notes?: FaultNotes
+}
+
 /** Until it is over, or until all that is left waits for products. */
-export async function followImport(api: Api, id: string, progress: Progress, nameRows: NameRows): Promise<ImportView> {
+export async function followImport(api: Api, id: string, following: Following): Promise<ImportView> {
+  const { progress } = following
   const shown = new Set<number>()
   let title = ''
   let failed = 0
+  let waitingSince: number | null = null
   for (;;) {
     const seen: ImportView = await api.call('GET', importPath(id))
     if (title !== TITLES[seen.state]) {
@@ -26,13 +38,14 @@ export async function followImport(api: Api, id: string, progress: Progress, nam
     progress.update(doneOf(seen), textOf(seen))
     if (seen.counts.states.failed > failed && shown.size < ERRORS_SHOWN && seen.state !== 'undoing') {
       failed = seen.counts.states.failed
-      await showFailures(api, id, shown, progress, nameRows)
+      await showFailures(api, id, shown, following)
     }
-    if (isOver(seen)) {
+    waitingSince = isWaiting(seen) ? (waitingSince ?? performance.now()) : null
+    if (isOver(seen) || (waitingSince !== null && performance.now() - waitingSince > LOOKS_MS)) {
       progress.end()
       return seen
     }
-    await sleep(POLL_MS, undefined, { signal: api.signal })
+    await sleep(Math.min(POLL_MS_MIN + seen.counts.total / 50, POLL_MS_MAX), undefined, { signal: api.signal })
   }
 }
 
@@ -47,9 +60,15 @@ const TITLES: Readonly<Record<ImportView['state'], string>> = {
   undone: 'Undoing',
 }
 
-function isOver({ state, counts: { states } }: ImportView): boolean {
-  const waits = state === 'applying' && states.parked > 0 && states.pending + states.running === 0
-  return waits || state === 'finished' || state === 'stopped' || state === 'undone'
+function isOver({ state }: ImportView): boolean {
+  return state === 'finished' || state === 'stopped' || state === 'undone'
+}
+
+/** How long the server may take to see that a product is there which rows wait for. */
+const LOOKS_MS = 3_000
+
+function isWaiting({ state, counts: { states } }: ImportView): boolean {
+  return state === 'applying' && states.parked > 0 && states.pending + states.running === 0
 }
 
 function doneOf({ counts, state, undo }: ImportView): number {
@@ -66,10 +85,10 @@ function textOf({ counts: { states } }: ImportView): string {
   return parts.map((state) => `${count(states[state])} ${state}`).join(', ')
 }
 
-async function showFailures(api: Api, id: string, shown: Set<number>, progress: Progress, nameRows: NameRows): Promise<void> {
+async function showFailures(api: Api, id: string, shown: Set<number>, { progress, nameRows, notes }: Following): Promise<void> {
   const rows: RowView[] = []
   for await (const row of itemsOf<RowView>(api, `${importPath(id)}/rows?state=failed&limit=100`)) {
-    if (!shown.has(row.line)) rows.push(row)
+    if (!shown.has(row.line) && !notes?.get(row.line)) rows.push(row)
     if (shown.size + rows.length >= ERRORS_SHOWN) break
   }
   const names = await nameRows(new Set(rows.map(({ line }) => line)))

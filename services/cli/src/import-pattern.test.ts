@@ -31,7 +31,7 @@ describe('the names of files', () => {
       sku: 'shirt',
       stores: { de: { label: 'Von hinten', roles: ['thumbnail'] } },
     })
-    expect(all('shirt-image.jpg')).toEqual({ sku: 'shirt', main: true, roles: [] })
+    expect(all('shirt-image.jpg')).toEqual({ sku: 'shirt', main: true })
     expect(all('shirt.jpg')).toEqual({ sku: 'shirt' })
   })
 

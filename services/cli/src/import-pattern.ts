@@ -1,3 +1,4 @@
+import { MAIN_ROLE } from '@sluice/core'
 import { EXIT, ImportError, messageOf } from './import-error.ts'
 
 export const DEFAULT_PATTERN = String.raw`(?<sku>[^_]+)_(?<position>\d+)\..*`
@@ -27,7 +28,7 @@ export function readPattern(text: string): NamePattern {
   }
 }
 
-/** The role `image` is the main one. With a store, label and role hold in that store view alone. */
+/** The main role takes no other one away. With a store, label and role hold in that store view alone. */
 function fieldsOf({ sku, position, role, label, store }: Groups): Record<string, unknown> {
   const rank = position === undefined ? {} : { position: Number(position) }
   const said = {
@@ -35,7 +36,7 @@ function fieldsOf({ sku, position, role, label, store }: Groups): Record<string,
     ...(role === undefined ? {} : { roles: [role] }),
   }
   if (store !== undefined) return { sku, ...rank, stores: { [store]: said } }
-  return { sku, ...rank, ...(role === 'image' ? { ...said, roles: [], main: true } : said) }
+  return { sku, ...rank, ...(role === MAIN_ROLE ? { ...(label === undefined ? {} : { label }), main: true } : said) }
 }
 
 function compile(text: string): RegExp {

@@ -52,9 +52,9 @@ export async function runImport(api: Api, options: RunOptions): Promise<ExitCode
     await writePlan(api, { ...planned, plan_hash: planned.plan_hash }, planPath, source.rows(), notes)
     return planned.counts.states.invalid + (planned.counts.actions['refuse'] ?? 0) > 0 ? EXIT.rowsFailed : EXIT.fine
   }
-  await setInMotion(api, begun)
   options.onImport(begun.id, true)
-  const seen = await followImport(api, begun.id, progress, nameRowsOf(source))
+  await setInMotion(api, begun)
+  const seen = await followImport(api, begun.id, { progress, nameRows: nameRowsOf(source), notes })
   if (options.reportPath !== null) {
     const rows = await writeReport(api, begun.id, options.reportPath, source.rows(), notes)
     say(`The report of ${countOf(rows, 'row')} is in ${options.reportPath}.`)

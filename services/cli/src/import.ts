@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { type Api, openApi } from './import-api.ts'
 import { applyPlan, showStatus, undoImport } from './import-commands.ts'
@@ -8,7 +9,7 @@ import { openPlan } from './import-plan.ts'
 import { openProgress } from './import-progress.ts'
 import { runImport } from './import-run.ts'
 import { openSource } from './import-source.ts'
-import { importPath } from './import-views.ts'
+import { importPath, type ImportView } from './import-views.ts'
 
 interface ServerOptions {
   readonly url: string
@@ -104,7 +105,7 @@ async function importAction(source: string | undefined, options: ImportOptions, 
     const pattern = readPattern(options.pattern)
     await using source = await openSource(argument, { pattern, format: options.format ?? null, signal: api.signal })
     const planPath = plan === true ? `${source.name}.plan.jsonl` : (plan ?? null)
-    return runImport(api, {
+    return await runImport(api, {
       ...session,
       source,
       planPath,
@@ -180,13 +181,23 @@ async function leave(
     return EXIT.interrupted
   }
   const api = openApi({ url, token, signal: AbortSignal.timeout(STOP_MS_MAX) })
-  const isStopped = await api.send('POST', `${importPath(running.id)}/stop`).then(
-    ({ status }) => status < 300,
-    () => false,
-  )
-  const what = isStopped ? 'Stopped: nothing more is begun.' : 'The server could not be told to stop, and goes on.'
+  const isStopped = await stopImport(api, running.id).catch(() => false)
+  const what = isStopped
+    ? 'Stopped: nothing more is begun.'
+    : 'The import could not be stopped: it is over, or the server goes on with it.'
   process.stderr.write(`${what} The same command goes on with it; "sluice import status ${running.id}" shows how far it is.\n`)
   return EXIT.interrupted
+}
+
+/** While it is planned it cannot be stopped yet, and afterwards it would be applied. False: it was over before. */
+async function stopImport(api: Api, id: string): Promise<boolean> {
+  for (;;) {
+    const { status } = await api.send('POST', `${importPath(id)}/stop`)
+    if (status !== 409) return status < 300
+    const { state } = await api.call<ImportView>('GET', importPath(id))
+    if (state !== 'open' && state !== 'planned') return false
+    await sleep(200, undefined, { signal: api.signal })
+  }
 }
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 }

@@ -1,24 +1,33 @@
 import { Command, Option } from 'commander'
-import { describeVariables, StartError } from '@sluice/runtime'
+import { StartError } from '@sluice/runtime/start-error'
 import { importCommand } from './import.ts'
-import { runMigrate } from './migrate.ts'
-import { oauthCommand } from './oauth.ts'
-import { createTokenCommand, listTokensCommand, revokeTokenCommand } from './tokens.ts'
 import { printTable } from './print.ts'
-import { runUp } from './up.ts'
+
+/** What a server is made of takes a second and 90 MB to load: only commands that need it do. */
+const server = {
+  runtime: () => import('@sluice/runtime'),
+  up: () => import('./up.ts'),
+  migrate: () => import('./migrate.ts'),
+  tokens: () => import('./tokens.ts'),
+  oauth: () => import('./oauth.ts'),
+}
 
 const program = new Command('sluice')
   .description('Brings images into catalogues: every image lands once, in the right place, in the right order.')
   .addHelpText('after', '\nSettings come from the environment; "sluice config" lists them.')
   .showHelpAfterError('(add --help for help)')
+  .enablePositionalOptions()
 
 program
   .command('up')
   .description('run everything in one process; without servers, on an embedded default')
   .option('--no-demo', 'do not bring in sample images on the first run')
-  .action(runUp)
+  .action(async (options) => (await server.up()).runUp(options))
 
-program.command('migrate').description('bring the database to the schema of this version; safe to repeat').action(runMigrate)
+program
+  .command('migrate')
+  .description('bring the database to the schema of this version; safe to repeat')
+  .action(async () => (await server.migrate()).runMigrate())
 
 const token = program.command('token').description('create, list and revoke tokens')
 token
@@ -27,31 +36,35 @@ token
   .requiredOption('--name <name>', 'what it is for')
   .addOption(new Option('--role <role>', 'what it may do').choices(['admin', 'writer', 'reader']).default('writer'))
   .option('--days <days>', 'how long it is valid; for ever when not given')
-  .action(createTokenCommand)
-token.command('list').description('show all tokens, without their secrets').action(listTokensCommand)
+  .action(async (options) => (await server.tokens()).createTokenCommand(options))
+token
+  .command('list')
+  .description('show all tokens, without their secrets')
+  .action(async () => (await server.tokens()).listTokensCommand())
 token
   .command('revoke')
   .description('make a token useless, at once')
   .argument('<id>', 'as "token list" shows it')
-  .action(revokeTokenCommand)
+  .action(async (id) => (await server.tokens()).revokeTokenCommand(id))
 token
   .command('oauth')
   .description('show the four OAuth 1.0a values of a token')
   .argument('<id>', 'as "token list" shows it')
   .option('--public-key <file>', 'check RSA-SHA1 signatures of the token with this RSA public key (PEM)')
-  .action(oauthCommand)
+  .action(async (id, options) => (await server.oauth()).oauthCommand(id, options))
 
 program.addCommand(importCommand())
 
 program
   .command('config')
   .description('list the variables of the environment that Sluice reads')
-  .action(() =>
+  .action(async () => {
+    const { describeVariables } = await server.runtime()
     printTable(
       ['variable', 'default', 'meaning'],
       describeVariables().map(({ name, byDefault, meaning }) => [name, byDefault, meaning]),
-    ),
-  )
+    )
+  })
 
 await program.parseAsync().catch((error: unknown) => {
   if (!(error instanceof StartError)) throw error
