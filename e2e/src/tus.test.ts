@@ -129,7 +129,8 @@ describe('a resumable upload, on the wire', () => {
 
   test('keeps to the protocol: options, expiry, offsets, lengths, termination', async () => {
     await using stack = await openStack('embedded', SMALL_PARTS)
-    const { send: ask } = stack.api
+    const { api } = stack
+    const ask = (...given: Parameters<typeof api.send>) => api.send(...given)
     const options = await ask('OPTIONS', '/v1/tus')
     expect(options.headers.get('tus-extension')?.split(',')).toEqual([
       'creation',

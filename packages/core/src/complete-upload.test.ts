@@ -50,7 +50,7 @@ async function scene(parts: WorldParts = {}) {
     work: (id: IngestId) => processIngest(world, { ingestId: id, epoch: 0 }, CALM),
     staged: () => world.objects.listStaged(new Date('2100-01-01'), 1_000),
     /** One look of upkeep, later than the last one. */
-    async upkeep() {
+    upkeep: async () => {
       world.clock.advance(world.limits.uploadLookMs)
       return settleUploads(world)
     },

@@ -84,7 +84,7 @@ export function bucketKeyOf(tenantId: TenantId, id: IngestId): string {
  * bucket before it.
  */
 export function uploadOfKey(key: string): { tenantId: TenantId; id: IngestId } | null {
-  const [id = '', tenantId = '', prefix] = key.replaceAll('%2F', '/').split('/').reverse()
+  const [id = '', tenantId = '', prefix] = key.replaceAll('%2F', '/').split('/').toReversed()
   if (prefix !== BUCKET_PREFIX || !isUuid(tenantId) || !isUuid(id)) return null
   return { tenantId: tenantId as TenantId, id: id as IngestId }
 }

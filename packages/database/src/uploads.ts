@@ -92,7 +92,8 @@ function own(tenantId: TenantId, id: IngestId): SQL | undefined {
   return and(eq(uploads.tenantId, tenantId), eq(uploads.id, id))
 }
 
-function wishOf({ productId: _, ...wish }: Target): WithoutProduct<Target> {
+function wishOf(target: Target): WithoutProduct<Target> {
+  const { productId: _, ...wish } = target
   return wish
 }
 
@@ -110,7 +111,8 @@ function isStorable({ fileName, target, metadata }: { fileName: string | null; t
   return isFine
 }
 
-function uploadOf({ takenAt: _, productId, target, ...row }: InferSelectModel<typeof uploads>): Upload {
+function uploadOf(found: InferSelectModel<typeof uploads>): Upload {
+  const { takenAt: _, productId, target, ...row } = found
   return {
     ...row,
     id: row.id as IngestId,

@@ -10,7 +10,10 @@ export function memoryUploads({ now }: Tables): Uploads {
     const row = uploads.get(id)
     return row?.tenantId === tenantId ? row : null
   }
-  const shown = <Row extends Upload & { takenAtMs: number }>({ takenAtMs: _, ...upload }: Row): Upload => upload
+  const shown = (row: Upload & { readonly takenAtMs: number }): Upload => {
+    const { takenAtMs: _, ...upload } = row
+    return upload
+  }
   const change = (row: Upload & { readonly takenAtMs: number }, part: Partial<Upload & { takenAtMs: number }>): Upload => {
     const changed = { ...row, ...part }
     uploads.set(row.id, changed)
@@ -24,7 +27,8 @@ export function memoryUploads({ now }: Tables): Uploads {
       const held = [...uploads.values()].filter(({ tenantId, settledAt }) => tenantId === upload.tenantId && !settledAt)
       const bytes = held.reduce((sum, row) => sum + row.bytes, upload.bytes)
       if (held.length >= uploadsOpenMax || bytes > uploadsOpenBytesMax) throw new SluiceError('uploads_exceeded')
-      const [createdAt, expiresAt] = [now(), new Date(now().getTime() + ttlMs)]
+      const createdAt = now()
+      const expiresAt = new Date(createdAt.getTime() + ttlMs)
       const row = { ...upload, state: 'open', parts: [], createdAt, expiresAt, settledAt: null, takenAtMs: 0 } as const
       return change({ ...row, takenAtMs: createdAt.getTime() }, {})
     },
