@@ -6,7 +6,7 @@ import type { Stack } from './stack.ts'
 
 export const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 export const OTHER = 'whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
-export const DEADLINE = { timeout: 90_000, interval: 50 }
+const DEADLINE = { timeout: 90_000, interval: 50 }
 
 /** An event tells a product and images in base64. */
 export const MAPPING = {

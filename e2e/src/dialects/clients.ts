@@ -60,7 +60,7 @@ async function put(stack: Stack, path: string, body: object): Promise<void> {
   expect([path, status < 300]).toEqual([path, true])
 }
 
-export async function sha256At(stack: Stack, url: string, token: string | null = null): Promise<string> {
+async function sha256At(stack: Stack, url: string, token: string | null = null): Promise<string> {
   const response = await stack.api.send('GET', url, { token })
   expect([url, response.status]).toEqual([url, 200])
   return sha256Of(Buffer.from(await response.arrayBuffer()))

@@ -66,7 +66,7 @@ export function whatOfAbsent(
 }
 
 /** Whether there is nothing to be done. */
-export function isIdle({ changes, positions, placements, detach }: ProductPlan): boolean {
+function isIdle({ changes, positions, placements, detach }: ProductPlan): boolean {
   return changes.length + positions.length + placements.length + detach.length === 0
 }
 

@@ -7,7 +7,7 @@ import type { Db } from './connection.ts'
 import { type SQL, sql } from './drizzle.ts'
 import { DELIVERY_CHANNEL } from './signals.ts'
 
-export interface NewEvent {
+interface NewEvent {
   readonly tenantId: string
   readonly type: WebhookDelivery['event']
   /** Events of one subject are delivered one after the other: a product where there is one, or else an ingest, an import. */

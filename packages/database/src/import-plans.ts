@@ -119,7 +119,7 @@ function resolution(id: ImportId, after: number, last: number): SQL {
 }
 
 /** In the order of their first lines. The product is the one that there is now, also where it was not there when the rows were grouped. */
-export async function selectGroups(db: Db, id: ImportId, where: SQL, limit: number): Promise<readonly RowGroup[]> {
+async function selectGroups(db: Db, id: ImportId, where: SQL, limit: number): Promise<readonly RowGroup[]> {
   const groups = await db.execute<Record<string, unknown> & Found>(sql`
     select grouped.*, found.id as found_id, found.version, found.accepts_images, found.image_count
     from (

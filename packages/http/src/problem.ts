@@ -21,7 +21,7 @@ export function problemOf(error: SluiceError): ProblemDocument {
   return { type: 'about:blank', title, status, ...detail, ...error.details, code: error.code }
 }
 
-export function sendProblem(reply: FastifyReply, error: SluiceError): FastifyReply {
+function sendProblem(reply: FastifyReply, error: SluiceError): FastifyReply {
   if (error.code === 'token_missing' || error.code === 'token_invalid') {
     // RFC 6750 §3: the error attribute is left out when no token was given.
     void reply.header('www-authenticate', error.code === 'token_invalid' ? 'Bearer error="invalid_token"' : 'Bearer')

@@ -12,7 +12,7 @@ export function keepBodies(app: FastifyInstance): void {
 }
 
 /** The whole document. Throws for what is not JSON, and for what is no object. */
-export function documentOf(request: FastifyRequest): Readonly<Record<string, unknown>> {
+function documentOf(request: FastifyRequest): Readonly<Record<string, unknown>> {
   const document = parseJson(bytesOf(request, 'application/json'))
   if (!isRecord(document)) throw badRequest('The body must be a JSON object')
   return document
