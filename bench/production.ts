@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { migrate } from '@sluice/database'
 import { openChild } from '@sluice/runtime/child'
 import { findFreePort } from '@sluice/runtime/embedded-postgres'
-import { openTestPostgres } from '../e2e/servers/postgres.ts'
-import { openTestRedis } from '../e2e/servers/redis.ts'
-import { openTestS3, type S3Address } from '../e2e/servers/s3.ts'
+import { openTestPostgres } from '@sluice/e2e/servers/postgres'
+import { openTestRedis } from '@sluice/e2e/servers/redis'
+import { openTestS3, type S3Address } from '@sluice/e2e/servers/s3'
 
 export interface Production extends AsyncDisposable {
   readonly url: string
