@@ -43,6 +43,7 @@ describe('readConfig', () => {
     expect(objects).toEqual({
       kind: 'minio',
       endpoint: 'http://minio:9000',
+      publicEndpoint: null,
       accessKey: 'access',
       secretKey: 'hidden-key',
       region: 'us-east-1',

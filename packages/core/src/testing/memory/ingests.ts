@@ -122,7 +122,8 @@ export function memoryIngests(tables: Tables): Ingests {
       const count = (state: IngestState) => all.filter((ingest) => ingest.state === state).length
       const states = Object.fromEntries(INGEST_STATES.map((state) => [state, count(state)])) as Record<IngestState, number>
       const openSince = all.filter(mayRun).map(({ createdAt }) => createdAt.getTime())
-      return { states, oldestOpenMs: now().getTime() - Math.min(now().getTime(), ...openSince), outbox: tables.outbox.size }
+      const nowMs = now().getTime()
+      return { states, oldestOpenMs: nowMs - Math.min(nowMs, ...openSince), outbox: tables.outbox.size }
     },
     // It counts all of them each time.
     tally: async () => {},
