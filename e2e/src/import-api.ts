@@ -47,7 +47,7 @@ export async function applied(api: Api, id: string, body: object = {}): Promise<
   return settled(api, id)
 }
 
-const DEADLINE_MS = 20_000
+const DEADLINE_MS = 120_000
 
 export async function settled(api: Api, id: string): Promise<Json> {
   const until = Date.now() + DEADLINE_MS

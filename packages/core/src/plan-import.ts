@@ -8,7 +8,7 @@ import type { World } from './ports.ts'
 
 type PlanningWorld = Pick<World, 'database' | 'limits'>
 
-const LINES_AT_ONCE = 5_000
+const LINES_AT_ONCE = 1_000
 
 /** Throws `import_unknown`, `import_busy`. The same rows and the same products give the same hash. */
 export async function planImport({ database, limits }: PlanningWorld, tenantId: TenantId, given: Import): Promise<Import> {

@@ -14,7 +14,7 @@ import { type SQL, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
 import { changeImage } from './image-change.ts'
 import { mainImage, promoteFirst } from './image-order.ts'
-import { PREPARED, writeRows } from './import-plans.ts'
+import { areLines, PREPARED, writeRows } from './import-plans.ts'
 import { restoreProduct } from './import-undo.ts'
 import { recordChange } from './products.ts'
 import { arrayLiteral } from './rows.ts'
@@ -147,7 +147,7 @@ async function writePlacements(
   await db.execute(sql`
     update import_rows as row set placement = given.placement, ingest_id = given."ingestId", product_id = ${productId}
     from json_to_recordset(${JSON.stringify(given)}::json) as given (line int, placement json, "ingestId" uuid)
-    where row.import_id = ${id} and row.line = given.line`)
+    where ${areLines(id, placements)} and row.line = given.line`)
 }
 
 /** Where the product was planned anew, other images may have to go: the lines of those that stay the same stay. */

@@ -13,6 +13,7 @@ import { eq, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
 import { recordEvent } from './events.ts'
 import { change, faultsOf, importOf } from './import-heads.ts'
+import { areLines } from './import-plans.ts'
 import { arrayLiteral, rowOf } from './rows.ts'
 import { imports } from './schema.ts'
 import type { Runner } from './transaction.ts'
@@ -48,35 +49,39 @@ export function openImportWork({ query, transaction }: Runner): Work {
     },
 
     async collect(id) {
-      const rows = await query((db) =>
-        db.execute(sql`
-          with over as materialized (
-            select row.line, ingest.state, ingest.result_image_id, ingest.problem_code, ingest.problem_detail, ingest.problem_details
-            from import_rows as row join ingests as ingest on ingest.id = row.ingest_id
-            where row.import_id = ${id} and row.state = 'running' and ingest.finished_at is not null limit ${COLLECTED_MAX}
-          )
-          update import_rows as row set image_id = over.result_image_id,
-            state = case over.state when 'committed' then 'done' else 'failed' end,
-            problem = case when over.state <> 'committed' then json_strip_nulls(json_build_object(
-              'code', over.problem_code, 'detail', coalesce(over.problem_detail, ''), 'details', over.problem_details)) end
-          from over where row.import_id = ${id} and row.line = over.line returning 1`),
+      const over = await query((db) =>
+        db.execute<{ line: number }>(sql`
+          select row.line, case ingest.state when 'committed' then 'done' else 'failed' end as state,
+            ingest.result_image_id as "imageId",
+            case when ingest.state <> 'committed' then json_strip_nulls(json_build_object('code', ingest.problem_code,
+              'detail', coalesce(ingest.problem_detail, ''), 'details', ingest.problem_details)) end as problem
+          from import_rows as row join ingests as ingest on ingest.id = row.ingest_id
+          where row.import_id = ${id} and row.state = 'running' and ingest.finished_at is not null limit ${COLLECTED_MAX}`),
       )
-      return rows.length
+      if (over.length === 0) return 0
+      await query((db) =>
+        db.execute(sql`
+          update import_rows as row set image_id = over."imageId", state = over.state, problem = over.problem
+          from json_to_recordset(${JSON.stringify(over)}::json) as over (line int, state text, "imageId" uuid, problem json)
+          where ${areLines(id, over)} and row.line = over.line and row.state = 'running'`),
+      )
+      return over.length
     },
 
     unpark: (id, limit) => query((db) => unpark(db, id, limit)),
 
     async feed(id, inFlightMax) {
-      await query((db) =>
-        db.execute(sql`
-          with ready as materialized (
-            select line from import_rows
-            where import_id = ${id} and state = 'pending' and placement is not null
-            order by line limit greatest(0, ${inFlightMax}::int - (
-              select count(*)::int from import_rows where import_id = ${id} and state = 'running'))
-          )
-          update import_rows as row set state = 'running' from ready where row.import_id = ${id} and row.line = ready.line`),
+      const ready = await query((db) =>
+        db.execute<{ line: number }>(sql`
+          select line from import_rows where import_id = ${id} and state = 'pending' and placement is not null
+          order by line limit greatest(0, ${inFlightMax}::int - (
+            select count(*)::int from import_rows where import_id = ${id} and state = 'running'))`),
       )
+      if (ready.length > 0) {
+        await query((db) =>
+          db.execute(sql`update import_rows as row set state = 'running' where ${areLines(id, ready)} and state = 'pending'`),
+        )
+      }
       const rows = await query((db) =>
         db.execute<Fed>(sql`
           select line, product_id, ingest_id, source, placement from import_rows as row
