@@ -3,7 +3,7 @@ import type { FileId, TenantId } from '../../ids.ts'
 import type { Ingest } from '../../ingest.ts'
 import type { UrlSource } from '../../url-source.ts'
 import { aFacts, aStagedSource, newDigest, newId } from '../builders.ts'
-import { eventually, LONG_MS, present, SHORT_MS, type Subject } from './catalogue.ts'
+import { LONG_MS, present, type Subject } from './catalogue.ts'
 
 const aUrl = () => `https://images.example/${newId()}.jpg?signature=s3cret`
 
