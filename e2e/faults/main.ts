@@ -1,0 +1,86 @@
+/** `pnpm faults`: kills what it started, over and over, and looks whether anything was lost. */
+import { parseArgs } from 'node:util'
+import { MUTANTS } from './mutants.ts'
+import { explanationOf, tableOf } from './report.ts'
+import { type Progress, runFaults } from './run.ts'
+
+const HELP = `Usage: pnpm faults [options]
+
+Starts PostgreSQL, Redis and an S3, two intakes and two workers, uploads without pause, kills the processes at named places,
+breaks servers and network, heals everything, waits until all is done, and looks whether anything was lost or done twice.
+Prints a table; ends with exit code 1 when something is not as it must be. Everything is on this machine and of this run.
+
+  --uploads <n>     uploads at least (300)
+  --kills <n>       processes killed at failpoints at least (90)
+  --minutes <n>     ends sooner when this time is over (3)
+  --rounds <n>      how often each fault of servers and network happens (1)
+  --faults <text>   only those whose name contains this, as in --faults Redis
+  --wiring <which>  production: Redis and S3, five processes; embedded: one process, queue in PostgreSQL, files in a folder
+  --seed <n>        what chance decides: places, faults and their order (a new one each time)
+  --break <names>   takes guards away, to see that the run turns red: ${Object.keys(MUTANTS).join(', ')}
+  --nightly         10,000 uploads, 3,000 kills, 20 rounds, at most 60 minutes
+  -h, --help        this text
+`
+
+const { values } = parseArgs({
+  options: {
+    uploads: { type: 'string' },
+    kills: { type: 'string' },
+    minutes: { type: 'string' },
+    rounds: { type: 'string' },
+    faults: { type: 'string', default: '' },
+    wiring: { type: 'string', default: 'production' },
+    seed: { type: 'string' },
+    break: { type: 'string', default: '' },
+    nightly: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+})
+
+if (values.help) process.stdout.write(HELP)
+else await main()
+
+async function main(): Promise<void> {
+  const size = values.nightly
+    ? { uploads: 10_000, kills: 3_000, minutes: 60, rounds: 20 }
+    : { uploads: 300, kills: 90, minutes: 3, rounds: 1 }
+  const report = await runFaults({
+    uploads: numberOf('uploads', size.uploads),
+    kills: numberOf('kills', size.kills),
+    minutes: numberOf('minutes', size.minutes),
+    rounds: numberOf('rounds', size.rounds),
+    seed: numberOf('seed', Math.floor(Math.random() * 1_000_000)),
+    wiring: values.wiring === 'embedded' ? 'embedded' : 'production',
+    faults: values.faults,
+    mutants: values.break.split(',').filter((name) => name !== ''),
+    onProgress: show,
+  })
+  clear()
+  if (report.store === 'fauxqs') say('There is no MinIO on this machine: a stand-in took its place.')
+  say(tableOf(report))
+  say(`\n${explanationOf(report)}`)
+  process.exitCode = report.violations.length === 0 ? 0 : 1
+}
+
+function numberOf(name: 'uploads' | 'kills' | 'minutes' | 'rounds' | 'seed', byDefault: number): number {
+  const number = Number(values[name] ?? byDefault)
+  if (Number.isFinite(number) && number >= 0) return number
+  throw new Error(`--${name} is a number, not ${values[name]}.`)
+}
+
+const WIDTH = 24
+
+function show({ phase, part, sent, kills }: Progress): void {
+  if (!process.stderr.isTTY) return
+  const full = Math.round(part * WIDTH)
+  const bar = '█'.repeat(full) + '░'.repeat(WIDTH - full)
+  process.stderr.write(`\r\u001b[K${bar}  ${sent} uploads  ${kills} kills  ${phase}`)
+}
+
+function clear(): void {
+  if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}

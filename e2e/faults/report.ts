@@ -1,0 +1,54 @@
+import type { Report } from './run.ts'
+
+/** The table of a run, as it is printed and as it stands in docs/operations/reliability.md. */
+export function tableOf(report: Report): string {
+  const { options, history, findings, killsOf, faults } = report
+  const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`
+  const { recoveryMs } = findings
+  const kills = [...killsOf.values()].reduce((sum, count) => sum + count, 0)
+  const rows: [string, string | number][] = [
+    ['wiring', `${options.wiring} (${report.store})`],
+    ['seed', options.seed],
+    ...(options.mutants.length > 0 ? [['broken', options.mutants.join(', ')] as [string, string]] : []),
+    ['uploads', history.sent],
+    ['acknowledged', history.acknowledged.length],
+    ['not acknowledged', history.gaveUp],
+    ['ingests', list(Object.entries(findings.ingests))],
+    ['clients gone mid-body', history.goneMidBody],
+    ['kills at failpoints', kills],
+    ['kills at each', list([...killsOf])],
+    ['kills elsewhere', report.killsFromOutside],
+    ['faults', list([...faults])],
+    ['starts refused while a server was away', report.refusedStarts],
+    ...Object.entries(findings.counts),
+    ['unexpected exits', report.unexpected.length],
+    ['queued again by the reconciler before any start', findings.rescued],
+    ['half-written files left for the hour', findings.partialFiles],
+    ['interrupted and finished', recoveryMs.interrupted],
+    ['recovery p50 / p95 / max', `${seconds(recoveryMs.p50)} / ${seconds(recoveryMs.p95)} / ${seconds(recoveryMs.max)}`],
+    ['under fire, then drained in', `${seconds(report.chaosMs)}, ${seconds(report.drainMs)}`],
+  ]
+  return ['| | |', '| --- | --- |', ...rows.map(([name, value]) => `| ${name} | ${value} |`)].join('\n')
+}
+
+/** What somebody who looks for the reason needs beside the table. */
+export function explanationOf({ findings, unexpected, violations, errors, history }: Report): string {
+  const most = (counts: ReadonlyMap<string, number>) =>
+    [...counts]
+      .toSorted(([, a], [, b]) => b - a)
+      .slice(0, 12)
+      .map(([text, count]) => `  ${count} × ${text}`)
+  return [
+    violations.length === 0 ? 'Green: nothing lost, nothing twice.' : `RED: ${violations.join('; ')}.`,
+    ...findings.examples.map((example) => `  ${example}`),
+    ...unexpected.slice(0, 5),
+    'Answers:',
+    ...most(history.answers),
+    'Errors in the logs:',
+    ...most(errors),
+  ].join('\n')
+}
+
+function list(entries: readonly (readonly [string, number])[]): string {
+  return entries.map(([name, count]) => `${name} ${count}`).join(', ')
+}
