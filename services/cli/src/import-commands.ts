@@ -6,7 +6,7 @@ import { concludeImport, showImport } from './import-end.ts'
 import { EXIT, type ExitCode, ImportError } from './import-error.ts'
 import { byLine, followImport } from './import-follow.ts'
 import type { PlanFile, PlanLine } from './import-plan.ts'
-import { countOf, type Progress } from './import-progress.ts'
+import { count, countOf, type Progress } from './import-progress.ts'
 import { noRows, writeReport } from './import-report.ts'
 import type { LocalRow } from './import-row.ts'
 import { setInMotion } from './import-run.ts'
@@ -133,7 +133,7 @@ export async function undoImport(api: Api, id: string, { force, progress }: Undo
   if (state !== 'undoing') await api.call('POST', `${importPath(id)}/undo`, { json: { force } })
   const { undo } = await followImport(api, id, { progress, nameRows: byLine })
   const left = (undo?.changed_since ?? 0) + (undo?.unrestorable ?? 0)
-  say(`${countOf(undo?.restored ?? 0, 'product')} put back as before, ${countOf(left, 'product')} left as it is.`)
+  say(`${countOf(undo?.restored ?? 0, 'product')} put back as before, ${count(left)} left.`)
   if (left === 0) return EXIT.fine
   for (const reason of ['changed_since', 'unrestorable']) {
     for await (const { product, error } of itemsOf<ProductView>(api, `${importPath(id)}/products?state=${reason}&limit=100`))
