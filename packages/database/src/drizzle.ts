@@ -17,7 +17,25 @@ export type { InferSelectModel, SQL, SQLWrapper } from 'drizzle-orm'
 export type { PgTable, PgUpdateSetSource } from 'drizzle-orm/pg-core'
 export type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 
-export const { and, asc, desc, DrizzleQueryError, eq, getTableColumns, gt, gte, ilike, inArray, isNotNull, isNull, lt, lte, notInArray, or, sql } = orm
+export const {
+  and,
+  asc,
+  desc,
+  DrizzleQueryError,
+  eq,
+  getTableColumns,
+  gt,
+  gte,
+  ilike,
+  inArray,
+  isNotNull,
+  isNull,
+  lt,
+  lte,
+  notInArray,
+  or,
+  sql,
+} = orm
 export const {
   bigint,
   boolean,

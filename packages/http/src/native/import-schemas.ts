@@ -63,7 +63,7 @@ const importFields = {
   links: Type.Object({ self: link, rows: link, plan: link, report: link, events: link }),
 }
 
-export const ImportHead = Type.Object(importFields, { title: 'ImportHead' })
+const ImportHead = Type.Object(importFields, { title: 'ImportHead' })
 
 export const Import = Type.Object(
   {
@@ -96,7 +96,7 @@ const storeWish = Type.Object({
   roles: Type.Optional(Type.Array(Type.String())),
 })
 
-export const ImportRow = Type.Object(
+const ImportRow = Type.Object(
   {
     line: Type.Integer({
       description: 'As in the manifest. Below zero: the plan of a sync has made the row, to detach an image.',
