@@ -1,6 +1,7 @@
 /** `pnpm bench <name>`: measures on this machine, prints the method and the figures, and ends by itself. */
 const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   fairness: () => import('./fairness.ts'),
+  import: () => import('./import.ts'),
 }
 
 const bench = BENCHES[process.argv[2] ?? '']

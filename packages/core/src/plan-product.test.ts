@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Digest, FileId, ImageId, TenantId } from './ids.ts'
 import type { ImportMode, ImportRow, ProductPlan, RowWishes } from './import.ts'
@@ -80,12 +80,13 @@ function carryOut(
   let all: ProductImage[] = [...images]
   for (const { imageId, change } of changes) {
     const given = [...(change.roles ?? []), ...(change.main === true ? [MAIN_ROLE] : [])]
-    all = all.map(takeRoles(given)).map((other) => {
-      if (other.id !== imageId) return other
+    const others = all.map(takeRoles(given))
+    const changed = (other: ProductImage): ProductImage => {
       const kept = other.roles.filter((role) => (role === MAIN_ROLE ? change.main !== false : change.roles === undefined))
       const { label = other.label, excluded = other.excluded } = change
       return { ...other, label, excluded, roles: [...new Set([...kept, ...given])].sort() }
-    })
+    }
+    all = others.map((other) => (other.id === imageId ? changed(other) : other))
   }
   const keys = new Map(positions.map(({ imageId, position }) => [imageId, position]))
   all = all.map((other) => ({ ...other, position: keys.get(other.id) ?? other.position }))

@@ -1,16 +1,22 @@
 import { describe, expect, test } from 'vitest'
 import { SluiceError } from '../../errors.ts'
 import { feedImports } from '../../feed-imports.ts'
-import type { Digest, FileId, ImportId, ProductId } from '../../ids.ts'
+import type { Digest, ImportId, ProductId } from '../../ids.ts'
 import { type Import, type ImportRow, type NewImport, type NewRow, type RowWishes } from '../../import.ts'
 import { DEFAULT_LIMITS } from '../../limits.ts'
 import { planImport } from '../../plan-import.ts'
-import type { Product } from '../../product-image.ts'
+import type { Product, ProductImage } from '../../product-image.ts'
 import { newDigest, newId } from '../builders.ts'
 import { LONG_MS, present, type Subject } from './catalogue.ts'
 
 const WORLD = { limits: { ...DEFAULT_LIMITS, importIdleMs: 0, importInFlightMax: 3, importBatchProducts: 2 }, newId }
 const TURNS_MAX = 400
+
+/** What an image is, apart from when it was touched. */
+function lasting(image: ProductImage): Omit<ProductImage, 'updatedAt'> {
+  const { updatedAt: _, ...rest } = image
+  return rest
+}
 
 async function refusal(act: Promise<unknown>): Promise<string | null> {
   try {
@@ -315,7 +321,7 @@ export function importTests(subject: Subject): void {
   })
 
   describe('undoing', () => {
-    const essence = ({ images }: Awaited<ReturnType<typeof shown>>) => images.map(({ updatedAt: _, ...image }) => image)
+    const essence = ({ images }: Awaited<ReturnType<typeof shown>>) => images.map(lasting)
 
     test('gives back what was there, with ids, numbers, names and places', async () => {
       const product = await catalogue().newProduct()
@@ -362,7 +368,7 @@ export function importTests(subject: Subject): void {
       await apply([row(1, product, await stored()), row(2, product, await stored())])
       const [, second] = (await shown(product)).images
       const given = await apply([row(1, product, present((await shown(product)).digests[0]))], { mode: 'sync' })
-      await catalogue().database.files.remove(product.tenantId, present(second).file.id as FileId)
+      await catalogue().database.files.remove(product.tenantId, present(second).file.id)
       await imports().undo(given.tenantId, given.id, true)
       await work(given)
       const states = await imports().listProducts(given.tenantId, given.id, ['unrestorable'], { after: null, limit: 10 })
