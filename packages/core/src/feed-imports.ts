@@ -1,13 +1,14 @@
 /** The worker's side of imports: product after product is prepared, and the rows of new images become ingests, a bounded number at a time. */
 import { createHash } from 'node:crypto'
-import { isRefusal, type Problem, SluiceError } from './errors.ts'
+import { isOutage, isRefusal, type Problem, SluiceError } from './errors.ts'
 import type { Digest, FileId, ImportId, IngestId, ProductId } from './ids.ts'
 import type { FedRow, Import, PlannedRow, RowGroup } from './import.ts'
 import type { Source } from './ingest.ts'
 import { planOf, whatOfAbsent } from './plan-import.ts'
 import type { World } from './ports.ts'
+import { refuseOwned } from './product-image.ts'
 
-type FeedingWorld = Pick<World, 'database' | 'limits' | 'newId'>
+type FeedingWorld = Pick<World, 'database' | 'limits' | 'newId' | 'observer'>
 
 const ACCEPTED_AT_ONCE = 8
 
@@ -58,11 +59,20 @@ async function beginProduct(world: FeedingWorld, given: Import, group: RowGroup)
   try {
     await prepareProduct(world, given, await withProduct(world, given, group))
   } catch (error) {
-    if (!isRefusal(error)) throw error
+    if (isOutage(error) || SluiceError.is(error, 'write_conflicted')) throw error
     // Somebody was faster: without a binding plan the product is planned anew in the next turn.
     if (SluiceError.is(error, 'plan_outdated') && !given.planIsBinding) return
-    await imports.refuse(given.id, group.firstLine, problemOf(error))
+    if (!isFault(error)) world.observer.observe({ kind: 'background.failed', task: 'imports', cause: error })
+    await imports.refuse(given.id, group.firstLine, isFault(error) ? problemOf(error) : OUR_FAULT)
   }
+}
+
+/** One product must not hold up all others for ever. */
+const OUR_FAULT: Problem = { code: 'internal_error', detail: 'An unexpected error; the log has the details.' }
+
+/** What trying again would not mend. A lock that was not got in time is nobody's fault. */
+function isFault(error: unknown): error is SluiceError {
+  return isRefusal(error) && error.code !== 'write_conflicted'
 }
 
 function problemOf({ code, message, details }: SluiceError): Problem {
@@ -71,13 +81,16 @@ function problemOf({ code, message, details }: SluiceError): Problem {
 
 /** Creates the product where it is not there and the import may do that. */
 async function withProduct({ database }: FeedingWorld, given: Import, group: RowGroup): Promise<RowGroup> {
-  if (group.found) return group
+  if (group.found) {
+    refuseOwned(group.found.owner)
+    return group
+  }
   const absent = whatOfAbsent(given, group)
   if (absent || group.product.kind !== 'sku') throw new SluiceError('product_unknown')
   const { sku } = group.product
   const id = ownProductId(given.id, sku)
-  const { version, acceptsImages } = await database.products.create({ id, tenantId: given.tenantId, sku, title: null })
-  return { ...group, productId: id, found: { version, acceptsImages, imageCount: 0 } }
+  const { version, acceptsImages, owner } = await database.products.create({ id, tenantId: given.tenantId, sku, title: null })
+  return { ...group, productId: id, found: { version, acceptsImages, owner, imageCount: 0 } }
 }
 
 /** The same for each repeat. A UUID of version 8: of our own making (RFC 9562 §5.8). */
@@ -164,7 +177,7 @@ async function acceptRow(
     const target = { kind: 'attach', productId, placement } as const
     await database.ingests.accept({ id, tenantId, tokenId, source, target, lane: 'import', idempotency: null, answer: null })
   } catch (error) {
-    if (!isRefusal(error)) throw error
+    if (!isFault(error)) throw error
     await database.imports.failRow(importId, line, problemOf(error))
   }
 }

@@ -16,7 +16,7 @@ import {
 } from './ids.ts'
 import type { Placement, Source } from './ingest.ts'
 import type { ImageChange } from './ports.ts'
-import type { ProductRef } from './product-image.ts'
+import type { Product, ProductRef } from './product-image.ts'
 
 /**
  * open ⇄ planned → applying → finished → undoing → undone. Stopping: nothing more begins, what runs is waited for. Stopped: it can
@@ -185,7 +185,11 @@ export interface RowGroup extends ImportProduct {
   /** True where a row of the same product is invalid: then nothing is detached from it. */
   readonly hasInvalid: boolean
   /** The product as it is now. */
-  readonly found: { readonly version: number; readonly acceptsImages: boolean; readonly imageCount: number } | null
+  readonly found: Found | null
+}
+
+export interface Found extends Pick<Product, 'version' | 'acceptsImages' | 'owner'> {
+  readonly imageCount: number
 }
 
 /** What a row comes to. */
@@ -222,7 +226,7 @@ export interface PlannedGroup {
 export interface PreparedGroup {
   readonly firstLine: number
   readonly productId: ProductId
-  /** Throws `plan_outdated` when the product has another one by now. */
+  /** `prepare` throws `plan_outdated` when the product has another one by now. */
   readonly version: number
   readonly plan: ProductPlan
   /** Ids for the ingests of new images, by line. */
@@ -300,7 +304,7 @@ export interface Imports {
   unpark(id: ImportId, limit: number): Promise<number>
   /**
    * One transaction: the images of before are kept for `undo`, images that are there get what the plan says, and the rows of new ones
-   * know their ingests. Throws `plan_outdated`.
+   * know their ingests. Throws `plan_outdated`, `owned_by_organization`.
    */
   prepare(id: ImportId, group: PreparedGroup): Promise<void>
   /** Ends all rows of a product that are not over, and the product. */

@@ -1,6 +1,6 @@
 /** Plans an import: product by product, in the order of their first lines, so that memory holds a page of them and no more. */
 import { createHash, type Hash } from 'node:crypto'
-import { ERRORS, type Problem } from './errors.ts'
+import { type ErrorCode, ERRORS, type Problem } from './errors.ts'
 import type { ImageId, TenantId } from './ids.ts'
 import type { Import, ImportOptions, PlannedGroup, PlannedRow, ProductPlan, RowGroup } from './import.ts'
 import { type PlannedState, planProduct } from './plan-product.ts'
@@ -44,25 +44,36 @@ function addToHash(hash: Hash, group: RowGroup | undefined, { version, rows, det
 
 async function planGroup(world: PlanningWorld, given: Import, group: RowGroup): Promise<PlannedGroup> {
   const { firstLine } = group
-  const absent = group.found ? null : whatOfAbsent(given, group)
-  if (absent) {
-    const { action, problem } = absent
+  const whole = whatOfAll(given, group)
+  if (whole) {
+    const { action, problem } = whole
     const rows = group.rows.map(({ line }): PlannedRow => ({ line, action, changes: [], imageId: null, problem }))
-    return { firstLine, version: 0, state: action === 'park' ? 'parked' : 'settled', rows, detach: [] }
+    return { firstLine, version: group.found?.version ?? 0, state: action === 'park' ? 'parked' : 'settled', rows, detach: [] }
   }
   const { version, plan } = await planOf(world, given, group, { rows: group.rows, isNew: group.found === null })
   const detach = plan.detach.map((imageId): PlannedRow => ({ line: 0, action: 'detach', changes: [], imageId, problem: null }))
   return { firstLine, version, state: isIdle(plan) ? 'settled' : 'planned', rows: plan.rows, detach }
 }
 
+/** What becomes of all rows of a product alike; null: each has its own action. */
+function whatOfAll(given: Import, group: RowGroup): Alike | null {
+  if (group.found?.owner === 'organization') return { action: 'refuse', problem: problemOf('owned_by_organization') }
+  return group.found ? null : whatOfAbsent(given, group)
+}
+
+interface Alike {
+  readonly action: 'park' | 'refuse'
+  readonly problem: Problem
+}
+
+function problemOf(code: ErrorCode): Problem {
+  return { code, detail: ERRORS[code].title }
+}
+
 /** What becomes of rows whose product is not there; null: it will be created. */
-export function whatOfAbsent(
-  { createProducts, parkMs }: ImportOptions,
-  { product }: Pick<RowGroup, 'product'>,
-): { readonly action: 'park' | 'refuse'; readonly problem: Problem } | null {
+export function whatOfAbsent({ createProducts, parkMs }: ImportOptions, { product }: Pick<RowGroup, 'product'>): Alike | null {
   if (product.kind === 'sku' && createProducts) return null
-  const problem = { code: 'product_unknown', detail: ERRORS.product_unknown.title } as const
-  return { action: product.kind === 'sku' && parkMs > 0 ? 'park' : 'refuse', problem }
+  return { action: product.kind === 'sku' && parkMs > 0 ? 'park' : 'refuse', problem: problemOf('product_unknown') }
 }
 
 /** Whether there is nothing to be done. */

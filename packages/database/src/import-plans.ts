@@ -3,6 +3,7 @@ import {
   type ImportId,
   type Imports,
   isUuid,
+  type Owner,
   type PlannedGroup,
   type PlannedRow,
   type ProductId,
@@ -146,7 +147,7 @@ export function areLines(id: ImportId, rows: readonly { readonly line: number }[
 /** In the order of their first lines. The product is the one that there is now, also where it was not there when the rows were grouped. */
 async function selectGroups(db: Db, id: ImportId, where: SQL, limit: number): Promise<readonly RowGroup[]> {
   const groups = await db.execute<Record<string, unknown> & Found>(sql`
-    select grouped.*, found.id as found_id, found.version, found.accepts_images, found.image_count
+    select grouped.*, found.id as found_id, found.version, found.accepts_images, found.image_count, found.owner
     from (
       select import_products.* from import_products where import_id = ${id} and ${where} order by first_line limit ${limit}
     ) as grouped
@@ -170,18 +171,19 @@ interface Found extends Record<string, unknown> {
   readonly version: number | null
   readonly accepts_images: boolean | null
   readonly image_count: number | null
+  readonly owner: Owner | null
 }
 
 function groupOf(raw: Record<string, unknown> & Found, rows: readonly Record<string, unknown>[]): RowGroup {
-  const { found_id: id, version, accepts_images: acceptsImages, image_count: imageCount } = raw
+  const { found_id: id, version, accepts_images: acceptsImages, image_count: imageCount, owner } = raw
   const own = rows.filter((row) => row['group_line'] === raw['first_line']).map((row) => importRowOf(rowOf(importRows, row)))
-  const isThere = version !== null && acceptsImages !== null && imageCount !== null
+  const isThere = version !== null && acceptsImages !== null && imageCount !== null && owner !== null
   return {
     ...importProductOf(rowOf(importProducts, raw)),
     productId: id as ProductId | null,
     rows: own.filter(({ state }) => state !== 'invalid'),
     hasInvalid: own.some(({ state }) => state === 'invalid'),
-    found: isThere ? { version, acceptsImages, imageCount } : null,
+    found: isThere ? { version, acceptsImages, imageCount, owner } : null,
   }
 }
 

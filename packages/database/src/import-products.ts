@@ -5,7 +5,9 @@ import {
   type ImportProductState,
   type Imports,
   type PreparedGroup,
+  type Owner,
   type Problem,
+  refuseOwned,
   type RowWishes,
   SluiceError,
   type TenantId,
@@ -91,17 +93,24 @@ async function lockGroup(db: Db, id: ImportId, firstLine: number, where: SQL): P
   return row ?? null
 }
 
-export async function lockVersion(db: Db, tenantId: TenantId, productId: string): Promise<number | null> {
-  const [row] = await db.execute<{ version: number }>(sql`
-    select version from products where tenant_id = ${tenantId} and id = ${productId} for update`)
-  return row?.version ?? null
+export interface LockedVersion extends Record<string, unknown> {
+  readonly version: number
+  readonly owner: Owner
+}
+
+export async function lockVersion(db: Db, tenantId: TenantId, productId: string): Promise<LockedVersion | null> {
+  const [row] = await db.execute<LockedVersion>(sql`
+    select version, owner from products where tenant_id = ${tenantId} and id = ${productId} for update`)
+  return row ?? null
 }
 
 // ── Before the new images come ──────────────────────────────────────────────────────────────────────────────────────
 
 async function prepareProduct(db: Db, group: LockedGroup, { productId, version, plan, ingestIds }: PreparedGroup): Promise<void> {
   const { import_id: id, tenant_id: tenantId, first_line: firstLine } = group
-  if ((await lockVersion(db, tenantId, productId)) !== version) throw new SluiceError('plan_outdated')
+  const locked = await lockVersion(db, tenantId, productId)
+  if (locked?.version !== version) throw new SluiceError('plan_outdated')
+  refuseOwned(locked.owner)
   const { changes, positions, placements, detach } = plan
   const isChanged = changes.length + positions.length > 0
   const isIdle = !isChanged && placements.length + detach.length === 0
@@ -189,12 +198,13 @@ interface SettledRow extends Record<string, unknown> {
 
 async function settleProduct(db: Db, group: LockedGroup): Promise<void> {
   const { import_id: id, tenant_id: tenantId, first_line: firstLine, product_id: productId } = group
-  const isThere = productId !== null && (await lockVersion(db, tenantId, productId)) !== null
+  const locked = productId === null ? null : await lockVersion(db, tenantId, productId)
   const rows = await db.execute<SettledRow>(sql`
     select line, state, action, image_id, wishes, (placement ->> 'main')::boolean as is_main from import_rows
     where import_id = ${id} and group_line = ${firstLine} order by line`)
   let versions = 0
-  if (isThere) {
+  // One that the organization took over meanwhile is left as it is.
+  if (productId !== null && locked?.owner === 'store') {
     const { isChanged, imagesAdded } = await finishImages(db, productId, rows)
     if (isChanged) await recordChange(db, productId, imagesAdded)
     versions = isChanged ? 1 : 0

@@ -1,5 +1,5 @@
 /** Puts the images of one product back as they were before an import. */
-import { type ImportId, isUuid, type Problem } from '@sluice/core'
+import { ERRORS, type ImportId, isUuid, type Problem } from '@sluice/core'
 import { sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
 import { endGroup, type LockedGroup, lockVersion, removeImages } from './import-products.ts'
@@ -11,9 +11,14 @@ import { recordChange } from './products.ts'
  */
 export async function restoreProduct(db: Db, group: LockedGroup): Promise<void> {
   const { import_id: id, tenant_id: tenantId, first_line: firstLine, product_id: productId } = group
-  const version = productId === null ? null : await lockVersion(db, tenantId, productId)
-  if (productId === null || version === null) {
+  const locked = productId === null ? null : await lockVersion(db, tenantId, productId)
+  if (productId === null || locked === null) {
     return endGroup(db, group, 'unrestorable', { code: 'product_unknown', detail: 'The product is gone.' })
+  }
+  const { version, owner } = locked
+  if (owner === 'organization') {
+    const { title: detail } = ERRORS.owned_by_organization
+    return endGroup(db, group, 'changed_since', { code: 'owned_by_organization', detail })
   }
   const attached = await attachedBy(db, id, firstLine)
   const expected = (group.prepared_version ?? 0) + attached.length + group.settled_versions

@@ -16,7 +16,7 @@ import {
   type RowState,
 } from '../../import.ts'
 import { isTerminal, type Placement } from '../../ingest.ts'
-import { MAIN_ROLE } from '../../product-image.ts'
+import { MAIN_ROLE, refuseOwned } from '../../product-image.ts'
 import { at, changeImage, type Gallery, giveRoles, mainOf, takeRoles } from './images.ts'
 import { writeImages } from './product-images.ts'
 import { findProduct, type ProductRow, type Tables } from './tables.ts'
@@ -274,6 +274,7 @@ function plans(tables: Tables, heads: Map<ImportId, Head>): Plans {
             found: found && {
               version: found.product.version,
               acceptsImages: found.product.acceptsImages,
+              owner: found.product.owner,
               imageCount: found.images.length,
             },
           })
@@ -369,6 +370,7 @@ function products(tables: Tables, heads: Map<ImportId, Head>): Pick<Imports, 'pr
       if (!head || product?.state !== 'planned') return
       const row = rowOf(head, productId)
       if (row?.product.version !== version) throw new SluiceError('plan_outdated')
+      refuseOwned(row.product.owner)
       const isChanged = plan.changes.length + plan.positions.length > 0
       const isIdle = !isChanged && plan.placements.length + plan.detach.length === 0
       if (isChanged) writeImages(tables, row, changed(row, plan, tables.now()))
@@ -405,7 +407,7 @@ function products(tables: Tables, heads: Map<ImportId, Head>): Pick<Imports, 'pr
         if (!head) break
         const rows = rowsOf(head, firstLine)
         const row = rowOf(head, productId)
-        const gallery = row && finished(row, rows, tables.now())
+        const gallery = row && row.product.owner === 'store' && finished(row, rows, tables.now())
         if (row && gallery) writeImages(tables, row, gallery)
         putProduct(head, firstLine, { state: 'settled', settledVersions: gallery ? 1 : 0 })
         const hasFailed = rows.some(({ line, state }) => line > 0 && state === 'failed')
@@ -472,6 +474,9 @@ function restored(
   { firstLine, productId, before, preparedVersion, settledVersions }: Product,
 ): Partial<Product> {
   const row = productId && findProduct(tables, head.given.tenantId, { kind: 'id', id: productId })
+  if (row && row.product.owner === 'organization') {
+    return { state: 'changed_since', problem: { code: 'owned_by_organization', detail: '' } }
+  }
   if (!row || !before) return { state: 'unrestorable', problem: { code: 'product_unknown', detail: '' } }
   const attached = rowsOf(head, firstLine).flatMap(({ state, action, imageId }) =>
     state === 'done' && (action === 'attach' || action === 'create') && imageId ? [imageId] : [],

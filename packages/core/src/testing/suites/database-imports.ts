@@ -9,7 +9,11 @@ import type { Product, ProductImage } from '../../product-image.ts'
 import { newDigest, newId } from '../builders.ts'
 import { LONG_MS, present, type Subject } from './catalogue.ts'
 
-const WORLD = { limits: { ...DEFAULT_LIMITS, importIdleMs: 0, importInFlightMax: 3, importBatchProducts: 2 }, newId }
+const WORLD = {
+  limits: { ...DEFAULT_LIMITS, importIdleMs: 0, importInFlightMax: 3, importBatchProducts: 2 },
+  newId,
+  observer: { observe: () => undefined },
+}
 const TURNS_MAX = 400
 
 /** What an image is, apart from when it was touched. */
@@ -260,6 +264,20 @@ export function importTests(subject: Subject): void {
       ])
     })
 
+    test('leaves what belongs to the organization alone', async () => {
+      const { database, home, attach } = catalogue()
+      const { id, sku } = await catalogue().newProduct()
+      const product = present(await database.products.find(home, { kind: 'id', id }))
+      await attach(product)
+      await database.products.update(home, { kind: 'id', id }, { owner: 'organization' })
+      const before = await shown(product)
+      const given = await apply([row(1, { sku }, await stored())], { mode: 'sync' })
+      expect((await rowsOf(given)).map(({ action, problem }) => [action, problem?.code])).toEqual([
+        ['refuse', 'owned_by_organization'],
+      ])
+      expect(await shown(product)).toEqual(before)
+    })
+
     test('waits for a product, and not for ever', async () => {
       const { database, home } = catalogue()
       const sku = newId()
@@ -304,7 +322,7 @@ export function importTests(subject: Subject): void {
             const method: unknown = Reflect.get(target, name)
             if (typeof method !== 'function') return method
             return async (...args: unknown[]) => {
-              if (left-- === 0) throw new Error('killed')
+              if (left-- <= 0) throw new Error('killed')
               return Reflect.apply(method, target, args) as unknown
             }
           },
