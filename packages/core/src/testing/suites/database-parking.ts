@@ -137,9 +137,9 @@ export function parkingTests({ catalogue, openOwn, propertyRuns }: Subject): voi
         await using own = await openOwn()
         expect(await endOf(own, order, width)).toEqual(EXPECTED)
       }),
-      { numRuns: Math.min(propertyRuns, 12) },
+      { numRuns: Math.min(propertyRuns, 8) },
     )
-  })
+  }, 120_000)
 }
 
 /** Two products with their images, an image of a product that never comes, and workers between them. */
