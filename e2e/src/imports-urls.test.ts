@@ -42,7 +42,7 @@ test('rows of addresses are fetched once, a fault of one is its own, and who has
     ['failed', 'url_unreachable'],
   ])
   await vi.waitFor(() => {
-    const [finished] = told.filter(({ type }) => type === 'import.finished')
+    const finished = told.find(({ type }) => type === 'import.finished')
     expect(finished?.['data']).toEqual({ import_id: first['id'], name: 'afar', rows: { done: 1, failed: 1 } })
     expect(told.some(({ type }) => type === 'product.images_changed')).toBe(true)
   }, 15_000)

@@ -54,9 +54,10 @@ describe.each(CLIENTS.map((client, index) => [client.name, index, client] as con
       const { inOrder, images } = await reader.read(stack, product)
       const wanted = expected()
       const digests = wanted.map(({ sha256 }) => sha256)
-      expect(images.map(({ sha256 }) => sha256)).toEqual(inOrder ? digests : expect.arrayContaining(digests))
+      const there = new Set(images.map(({ sha256 }) => sha256))
+      expect(inOrder ? images.map(({ sha256 }) => sha256) : digests.filter((sha256) => there.has(sha256))).toEqual(digests)
       // What an API does not speak of counts as what was wanted.
-      const seen = inOrder ? images.map((image, place) => ({ ...wanted[place], ...told(image) })) : wanted
+      const seen = inOrder ? images.map((image, place) => Object.assign({}, wanted[place], told(image))) : wanted
       expect(seen).toEqual(wanted)
     })
 
@@ -83,10 +84,9 @@ test('all write to one product, and all see the same product', async () => {
   }
   for (const reader of CLIENTS) {
     const { inOrder, images } = await reader.read(stack, product)
-    expect([reader.name, images.map(({ sha256 }) => sha256)]).toEqual([
-      reader.name,
-      inOrder ? written : expect.arrayContaining(written),
-    ])
+    const there = new Set(images.map(({ sha256 }) => sha256))
+    const seen = inOrder ? images.map(({ sha256 }) => sha256) : written.filter((sha256) => there.has(sha256))
+    expect([reader.name, seen]).toEqual([reader.name, written])
     const speaksOfMain = images.some(({ main }) => main !== undefined)
     const mains = images.filter(({ main }) => main).map(({ sha256 }) => sha256)
     expect([reader.name, mains]).toEqual([reader.name, speaksOfMain ? [written[2]] : []])

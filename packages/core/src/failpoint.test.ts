@@ -15,8 +15,8 @@ test('acts at the time that was named, there only, and nowhere else', () => {
   expect(() => failpoint('w-start')).toThrow('failpoint w-start')
   failpoint('w-start')
   failpoint('w-put')
-  expect(() => failpoint('relay-claimed')).toThrow()
-  expect(() => failpoint('relay-claimed')).toThrow()
+  expect(() => failpoint('relay-claimed')).toThrow('failpoint relay-claimed')
+  expect(() => failpoint('relay-claimed')).toThrow('failpoint relay-claimed')
 })
 
 test.each(['w-strat=kill', 'w-start', 'w-start=die', 'w-start=kill@x', ''])('refuses %o, which would arm nothing', (text) => {
