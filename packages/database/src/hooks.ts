@@ -133,9 +133,10 @@ function openInbox({ query }: Runner): Pick<Hooks, 'receive' | 'claim' | 'releas
       return rows.map((row) => eventOf(rowOf(inbox, row)))
     },
     async release(id, { waitMs, forgiveAttempt }) {
+      // No wait is no time: one that is now would be rounded to a millisecond that may still be to come.
       await query((db) =>
         db.execute(sql`
-          update inbox set claimed_until = ${after(waitMs)}, attempts = greatest(attempts - ${forgiveAttempt ? 1 : 0}, 0)
+          update inbox set claimed_until = ${waitMs > 0 ? after(waitMs) : null}, attempts = greatest(attempts - ${forgiveAttempt ? 1 : 0}, 0)
           where id = ${id} and state = 'received'`),
       )
     },
