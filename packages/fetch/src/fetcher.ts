@@ -1,8 +1,9 @@
-import { Agent, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import { type Fetched, type Fetcher, type Limits, SluiceError, type Validators } from '@sluice/core'
+import type { Agents } from './agents.ts'
 import { fetchedOf, redirectOf } from './answer.ts'
 import { ask } from './ask.ts'
-import { guardedLookup, openResolve, type Resolve } from './guarded-lookup.ts'
+import { openResolve, type Resolve } from './guarded-lookup.ts'
 import { post } from './post.ts'
 import { redirectedTo, targetOf } from './target.ts'
 import { unavailable, unreachable } from './unreachable.ts'
@@ -15,26 +16,14 @@ export interface FetcherOptions {
   readonly resolve?: Resolve
 }
 
-/** No connection is kept, so nothing is left of one stranger's request when the next one's begins. */
-const UNSHARED: Agent.Options = { pipelining: 0, connections: 16, allowH2: false }
-
 /**
  * Asks strangers' servers as a stranger: over TLS, at public addresses, without credentials, cookies or proxies of ours, bounded in
  * time, size and redirects. OWASP, "Server-Side Request Forgery Prevention".
  */
 export function openFetcher({ limits, exceptions = [], resolve = openResolve() }: FetcherOptions): Fetcher & AsyncDisposable {
-  const timeouts = { headersTimeout: limits.fetchMsMax, bodyTimeout: limits.fetchMsMax }
-  const connect = { timeout: limits.fetchMsMax, maxCachedSessions: 0 }
-  const guarded = new Agent({ ...UNSHARED, ...timeouts, connect: { ...connect, lookup: guardedLookup(resolve) } })
-  const excepted = new Agent({ ...UNSHARED, ...timeouts, connect })
-  // Whoever posts bounds how much: a place that many endpoints share must not be held by the one of them that hangs.
-  const guardedOut = new Agent({
-    ...UNSHARED,
-    ...timeouts,
-    connections: null,
-    connect: { ...connect, lookup: guardedLookup(resolve) },
-  })
-  const exceptedOut = new Agent({ ...UNSHARED, ...timeouts, connections: null, connect })
+  let opened: Promise<Agents> | null = null
+  // With the first request: the HTTP client takes some 20 MB, and most intakes never ask anybody.
+  const agents = () => (opened ??= import('./agents.ts').then(({ openAgents }) => openAgents(limits, resolve)))
   const exempt = new Set(exceptions)
 
   async function get(address: string, condition: Validators | null, given: AbortSignal): Promise<Fetched | null> {
@@ -42,6 +31,7 @@ export function openFetcher({ limits, exceptions = [], resolve = openResolve() }
     const deadline: Deadline = { given, signal: AbortSignal.any([given, late]) }
     let target = targetOf(address, exempt)
     for (let redirects = 0; ; redirects += 1) {
+      const { guarded, excepted } = await agents()
       const agent = target.isExcepted ? excepted : guarded
       const answer = await within(deadline, () => ask(agent, target.url, getRequest(condition), deadline.signal))
       if (condition && answer.statusCode === 304) {
@@ -70,10 +60,12 @@ export function openFetcher({ limits, exceptions = [], resolve = openResolve() }
     fetchChanged: (address, known, signal) => get(address, known, signal),
     async post(address, request, signal) {
       const { url, isExcepted } = targetOf(address, exempt)
+      const { guardedOut, exceptedOut } = await agents()
       return post(isExcepted ? exceptedOut : guardedOut, url, request, signal)
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all([guarded, excepted, guardedOut, exceptedOut].map((agent) => agent.destroy()))
+      const open = await opened
+      if (open) await Promise.all(Object.values(open).map((agent) => agent.destroy()))
     },
   }
 }

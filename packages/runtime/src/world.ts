@@ -11,7 +11,7 @@ import {
 import { openDatabase } from '@sluice/database'
 import { openFetcher } from '@sluice/fetch'
 import { openDecoder } from '@sluice/images'
-import { type IngestQueue, openQueue, type QueueConnection } from '@sluice/queue'
+import type { IngestQueue, QueueConnection } from '@sluice/queue'
 import { openFilesystemObjects, openMinioObjects } from '@sluice/storage'
 import type { Config, ObjectsConfig, QueueConfig } from './config.ts'
 import type { Observability } from './observer.ts'
@@ -77,12 +77,14 @@ export function workerWorld(parts: Parts, queue: IngestQueue): World {
   return { ...world, queue, random: Math.random, fetchSlots }
 }
 
-export function openIngestQueue({
+export async function openIngestQueue({
   config,
   observability,
   databaseUrl,
 }: Pick<Parts, 'config' | 'observability' | 'databaseUrl'>): Promise<IngestQueue> {
   const onError = (cause: unknown) => observability.observer.observe({ kind: 'background.failed', task: 'queue', cause })
+  // Here, so that an intake, which has no queue, loads none.
+  const { openQueue } = await import('@sluice/queue')
   return openQueue(queueConnection(config.queue, databaseUrl), { onError })
 }
 

@@ -1,5 +1,5 @@
 import { keepHeapLean } from '@sluice/runtime/lean-heap'
 
 keepHeapLean()
-const { openIntakeService, runService } = await import('@sluice/runtime')
+const { openIntakeService, runService } = await import('@sluice/runtime/intake')
 await runService(openIntakeService)
