@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream, type WriteStream } from 'node:fs'
 import { join, resolve } from 'node:path'
-import type { Failpoint } from '@sluice/core'
+import { FAILPOINTS } from '@sluice/core'
 import { findFreePort } from '@sluice/runtime/embedded-postgres'
 import type { Plan, Role } from './plan.ts'
 import { pause } from './servers.ts'
@@ -15,7 +15,7 @@ const MAIN: Readonly<Record<Role, readonly string[]>> = {
   up: ['services/cli/src/main.ts', 'up', '--no-demo'],
 }
 /** A life whose failpoint is never reached ends from outside, at a moment that nobody chose. */
-const LIFE_MS_MAX = 8_000
+const LIFE_MS_MAX = 6_000
 const RESTART_MS = 100
 const START_MS_MAX = 60_000
 
@@ -54,7 +54,7 @@ interface Member {
   readonly role: Role
   readonly ports: { readonly http: number; readonly ops: number; readonly console: number }
   child: ChildProcess | null
-  armed: Failpoint | null
+  isArmed: boolean
   /** We sent it SIGKILL ourselves. */
   isOurs: boolean
   isReady: boolean
@@ -75,7 +75,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       role,
       ports: { http: await findFreePort(), ops: await findFreePort(), console: await findFreePort() },
       child: null,
-      armed: null,
+      isArmed: false,
       isOurs: false,
       isReady: false,
       isFrozen: false,
@@ -85,7 +85,8 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
 
   function judge(member: Member, code: number | null, signal: NodeJS.Signals | null, sawAway: boolean): void {
     if (member.isOurs || closing.signal.aborted) return
-    if (signal === 'SIGKILL' && member.armed) return plan.hit(member.armed)
+    const point = FAILPOINTS.find((name) => member.outputTail.includes(`failpoint ${name}\n`))
+    if (signal === 'SIGKILL' && member.isArmed && point) return plan.hit(point)
     if (code === 1 && !member.isReady && (sawAway || options.isServerAway())) return void (counts.refused += 1)
     unexpected.push(`${member.role} ended by ${signal ?? `exit code ${code}`}: ${member.outputTail.slice(-600)}`)
   }
@@ -93,8 +94,8 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
   async function live(member: Member): Promise<void> {
     const arming = plan.arm(member.role)
     counts.lives += 1
-    Object.assign(member, { armed: arming?.point ?? null, isOurs: false, isReady: false, outputTail: '' })
-    const child = spawnMember(member, options, arming?.specification ?? '', counts.lives)
+    Object.assign(member, { isArmed: arming !== null, isOurs: false, isReady: false, outputTail: '' })
+    const child = spawnMember(member, options, arming ?? '', counts.lives)
     member.child = child
     collect(member, child, file, errors)
     let sawAway = options.isServerAway()
@@ -113,6 +114,10 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     member.child = null
     judge(member, code, signal, sawAway)
   }
+
+  // A run that is cut off takes its services with it.
+  const killAll = () => members.forEach(({ child }) => child?.kill('SIGKILL'))
+  process.once('exit', killAll)
 
   const running = members.map(async (member) => {
     while (!closing.signal.aborted) {
@@ -142,7 +147,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     allReady,
     async heal() {
       plan.stop()
-      for (const member of members) if (member.armed) kill(member)
+      for (const member of members) if (member.isArmed) kill(member)
       await pause(RESTART_MS)
       await allReady()
     },
@@ -172,6 +177,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       closing.abort()
       for (const member of members) kill(member)
       await Promise.all(running)
+      process.off('exit', killAll)
       file.end()
     },
   }

@@ -35,8 +35,10 @@ export interface Load {
   /** Begins; `stop` lets what is under way come to its end. */
   start(): void
   stop(): Promise<void>
-  /** Uploads that must end as told, one after the other. */
-  upload(end: Acknowledged['end']): Promise<Acknowledged | null>
+  /** One upload of bytes that nobody has sent before. */
+  uploadFresh(): Promise<Acknowledged | null>
+  /** Different requests with the same known bytes for one product: nothing but their commits takes time, so these meet. */
+  crowd(times: number): Promise<void>
   /** The same request under the same key, so many times at once. */
   burst(times: number): Promise<void>
 }
@@ -86,15 +88,21 @@ export async function openLoad({ urls, token, clients, random }: LoadOptions): P
   /** Half of everything hits one product: names and places are contended there. */
   const product = () => (random() < 0.5 ? (productIds[0] ?? '') : pick(productIds))
 
-  async function upload(end: Acknowledged['end']): Promise<Acknowledged | null> {
+  async function upload(end: Acknowledged['end'], kind: 'any' | 'crowded' | 'fresh' = 'any'): Promise<Acknowledged | null> {
     const number = (history.sent += 1)
     const label = `upload-${number}`
-    const known = random() < 0.15 && end === 'committed'
+    const known = kind === 'crowded' || (kind === 'any' && random() < 0.15)
     const bytes = end === 'rejected' ? truncated(pick(pictures)) : known ? pick(pictures) : unique(pick(pictures), label)
     const isKeyed = random() < 0.8
     if (isKeyed) history.keyed.add(label)
     const waits = random() < 0.15
-    const { path, init } = request(product(), bytes, label, pick(['multipart', 'base64', 'raw']), random() < 0.1)
+    const { path, init } = request(
+      kind === 'crowded' ? (productIds[0] ?? '') : product(),
+      bytes,
+      label,
+      pick(['multipart', 'base64', 'raw']),
+      random() < 0.1,
+    )
     const headers = {
       ...(init.headers as Record<string, string>),
       ...(isKeyed ? { 'idempotency-key': `key-${label}` } : {}),
@@ -167,7 +175,10 @@ export async function openLoad({ urls, token, clients, random }: LoadOptions): P
   return {
     history,
     productIds,
-    upload,
+    uploadFresh: () => upload('committed', 'fresh'),
+    async crowd(times) {
+      await Promise.all(Array.from({ length: times }, () => upload('committed', 'crowded')))
+    },
     start: () => void (running = Promise.all(Array.from({ length: clients }, client))),
     async stop() {
       over.abort()

@@ -41,6 +41,7 @@ if (values.help) process.stdout.write(HELP)
 else await main()
 
 async function main(): Promise<void> {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
   const size = values.nightly
     ? { uploads: 10_000, kills: 3_000, minutes: 60, rounds: 20 }
     : { uploads: 300, kills: 90, minutes: 3, rounds: 1 }

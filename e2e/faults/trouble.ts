@@ -18,8 +18,6 @@ export interface Scene {
 
 export interface Fault {
   readonly name: string
-  /** Whether the queue may lose what it holds. */
-  readonly losesQueue?: true
   /** Whether a process that starts now may find a server away. */
   readonly isOutage?: true
   readonly happen: () => Promise<void>
@@ -34,22 +32,28 @@ export function faultsOf({ postgres, redis, objects, fleet, load, ...scene }: Sc
     { name: 'PostgreSQL restarted at once', isOutage: true, happen: () => postgres.restartAtOnce(0) },
     { name: 'PostgreSQL away', isOutage: true, happen: () => postgres.restartAtOnce(6_000) },
     { name: 'PostgreSQL half-open', isOutage: true, happen: async () => postgres.proxy.silence() },
+    { name: 'forty images for one product at once', happen: () => fleet.whileWorkersStand(() => load.crowd(40)) },
     { name: 'one key 100 times at once', happen: () => load.burst(100) },
     { name: 'staged bytes rot', happen: () => fleet.whileWorkersStand(() => rot(load, scene.sql, scene.stagedDir)) },
   ]
+  /** A queue in which nothing waits loses nothing. */
+  const lose = async (act: () => Promise<void>) => {
+    await load.crowd(40)
+    await act()
+  }
   if (redis) {
     faults.push(
       { name: 'Redis kill -9', isOutage: true, happen: () => redis.killAndRestart('whole') },
-      { name: 'Redis comes back empty', isOutage: true, losesQueue: true, happen: () => redis.killAndRestart('empty') },
-      { name: 'Redis comes back older', isOutage: true, losesQueue: true, happen: () => redis.killAndRestart('older') },
-      { name: 'Redis FLUSHALL', losesQueue: true, happen: async () => void (await redis.ask('FLUSHALL')) },
+      { name: 'Redis comes back empty', isOutage: true, happen: () => lose(() => redis.killAndRestart('empty')) },
+      { name: 'Redis comes back older', isOutage: true, happen: () => lose(() => redis.killAndRestart('older')) },
+      { name: 'Redis FLUSHALL', happen: () => lose(async () => void (await redis.ask('FLUSHALL'))) },
       { name: 'Redis half-open', isOutage: true, happen: async () => redis.proxy.silence() },
     )
   }
   const { proxy } = objects
   if (proxy) {
     faults.push(
-      { name: 'object store away', isOutage: true, happen: () => away(proxy, 6_000) },
+      { name: 'object store away', isOutage: true, happen: () => awayWhileMuchWaits(proxy, load) },
       { name: 'object store half-open', isOutage: true, happen: async () => proxy.silence() },
       { name: 'object store cut mid-body', isOutage: true, happen: () => cut(proxy) },
     )
@@ -68,6 +72,17 @@ async function away(proxy: NonNullable<Objects['proxy']>, ms: number): Promise<v
   await proxy.up()
 }
 
+/** Longer than an ingest has attempts, and than the sweeper leaves alone what nobody needs. */
+const AWAY_MS = 14_000
+const WAITING = 8
+
+async function awayWhileMuchWaits(proxy: NonNullable<Objects['proxy']>, load: Load): Promise<void> {
+  await proxy.down()
+  await Promise.all(Array.from({ length: WAITING }, () => load.uploadFresh()))
+  await pause(AWAY_MS)
+  await proxy.up()
+}
+
 async function cut(proxy: NonNullable<Objects['proxy']>): Promise<void> {
   // Kept connections would not be cut.
   await away(proxy, 0)
@@ -82,7 +97,7 @@ const ROTTEN = 3
 /** One bit of bytes that are promised and not yet read. */
 async function rot(load: Load, sql: Sql, stagedDir: string): Promise<void> {
   for (let count = 0; count < ROTTEN; count++) {
-    const promised = await load.upload('committed')
+    const promised = await load.uploadFresh()
     if (!promised) continue
     const rows = await sql<{ staged_key: string | null }[]>`
       select staged_key from ingests where id = ${promised.ingestId} and state = 'received'`.catch(() => [])

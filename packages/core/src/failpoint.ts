@@ -1,3 +1,5 @@
+import { writeSync } from 'node:fs'
+
 /**
  * Places where the fault harness lets a process die, fail or stand still. Unarmed, which is always outside of `pnpm faults`, each is
  * a call that returns at once.
@@ -76,12 +78,14 @@ function actionOf(name: Failpoint, mode: string, argument: number, random: () =>
     }
   }
   if (mode === 'sleep') return () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, argument)
+  const die = () => dieAt(name)
   if (mode === 'prob') return () => void (random() < argument && die())
   return die
 }
 
-/** Nothing runs after this line: the signal is delivered before the call returns. */
-function die(): void {
+/** It says where. Nothing runs after the signal: it is delivered before the call returns. */
+function dieAt(name: Failpoint): void {
+  writeSync(2, `failpoint ${name}\n`)
   process.kill(process.pid, 'SIGKILL')
 }
 
