@@ -5,6 +5,7 @@ const servers = ['./e2e/servers/setup.ts']
 export default defineConfig({
   test: {
     pool: 'forks',
+    setupFiles: ['./scripts/test-seed.ts'],
     // Tests make real files, processes and databases: two at a time keep a small machine honest.
     maxWorkers: 2,
     projects: [

