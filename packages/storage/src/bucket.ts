@@ -1,4 +1,4 @@
-import type { LocalCopy } from '@sluice/core'
+import type { LocalCopy, StoredBlob } from '@sluice/core'
 import { SluiceError } from '@sluice/core'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
@@ -80,20 +80,20 @@ export class Bucket {
   }
 
   /** In the order of S3, which is that of the bytes of the keys. */
-  async list(before: Date, limit: number, after: string | null = null): Promise<readonly string[]> {
+  async list(limit: number, after: string | null = null, before: Date | null = null): Promise<readonly StoredBlob[]> {
     const { client } = this.#wire
-    const keys: string[] = []
+    const found: StoredBlob[] = []
     let page = ''
-    while (keys.length < limit) {
+    while (found.length < limit) {
       const { objects, isTruncated, nextContinuationToken } = await guarded(null, () =>
         client.listObjectsV2Query(this.name, '', page, '', LIST_PAGE_MAX, page === '' ? (after ?? '') : ''),
       )
-      for (const { name, lastModified } of objects)
-        if (name && isKey(name) && lastModified && lastModified < before) keys.push(name)
+      for (const { name: key, lastModified: modifiedAt, size: bytes } of objects)
+        if (key && isKey(key) && modifiedAt && (before === null || modifiedAt < before)) found.push({ key, bytes, modifiedAt })
       if (!isTruncated || !nextContinuationToken) break
       page = nextContinuationToken
     }
-    return keys.slice(0, limit)
+    return found.slice(0, limit)
   }
 
   /** Makes the bucket unless it is there. Of several who try at once one succeeds, and the others find it. */

@@ -21,9 +21,11 @@ export async function openFilesystemObjects({ dir }: FilesystemOptions): Promise
     statStaged: (key) => staged.size(key),
     ...NO_DIRECT_UPLOADS,
     unstage: (key) => staged.remove(key),
-    listStaged: (before, limit, after) => staged.list(before, limit, after),
+    listStaged: async (before, limit, after) => (await staged.list(limit, after, before)).map(({ key }) => key),
     putBlob: (key, bytes, _mediaType, signal) => blobs.write(key, once(bytes), signal),
     statBlob: (key) => blobs.size(key),
+    listBlobs: (limit, after) => blobs.list(limit, after),
+    removeBlob: (key) => blobs.remove(key),
     readBlob: (key, range, signal) => blobs.read(key, range, signal),
     async ping() {
       await staged.ping()

@@ -63,6 +63,8 @@ export async function openMinioObjects(options: MinioOptions): Promise<Objects &
     ...staging,
     putBlob: (key, bytes, mediaType, signal) => blobs.putBytes(key, bytes, mediaType, signal),
     statBlob: (key) => blobs.size(key),
+    listBlobs: (limit, after) => blobs.list(limit, after),
+    removeBlob: (key) => blobs.remove(key),
     async readBlob(key, range, signal) {
       const body = await blobs.get(key, range, signal)
       return body && outflow(body, signal)
@@ -87,7 +89,7 @@ async function stageOnVolume(dir: string, blobs: Bucket): Promise<Staging> {
     statStaged: (key) => staged.size(key),
     ...NO_DIRECT_UPLOADS,
     unstage: (key) => staged.remove(key),
-    listStaged: (before, limit, after) => staged.list(before, limit, after),
+    listStaged: async (before, limit, after) => (await staged.list(limit, after, before)).map(({ key }) => key),
     ping: () => staged.ping(),
   }
 }
@@ -121,7 +123,7 @@ async function stageInBucket(staged: Bucket, blobs: Bucket, direct: DirectUpload
     statStaged: (key) => staged.size(key),
     ...direct,
     unstage: (key) => staged.remove(key),
-    listStaged: (before, limit, after) => staged.list(before, limit, after),
+    listStaged: async (before, limit, after) => (await staged.list(limit, after, before)).map(({ key }) => key),
     ping: () => staged.ping(),
   }
 }

@@ -1,4 +1,4 @@
-import type { LocalCopy } from '@sluice/core'
+import type { LocalCopy, StoredBlob } from '@sluice/core'
 import { SluiceError } from '@sluice/core'
 import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
@@ -101,26 +101,25 @@ export class Volume {
     await guarded(null, () => rm(this.#pathOf(key), { force: true }).catch(nullIfAbsent))
   }
 
-  /** Directory by directory, each by its names. */
-  async list(before: Date, limit: number, after: string | null = null): Promise<readonly string[]> {
-    return guarded(null, () => this.#keysBefore(before, limit, after))
+  /** In the order of S3, which is that of the bytes of the keys. */
+  async list(limit: number, after: string | null = null, before: Date | null = null): Promise<readonly StoredBlob[]> {
+    return guarded(null, () => this.#filesOf(limit, after, before))
   }
 
   async ping(): Promise<void> {
     await guarded(null, () => access(this.#root, constants.R_OK | constants.W_OK | constants.X_OK))
   }
 
-  async #keysBefore(before: Date, limit: number, after: string | null): Promise<string[]> {
-    const keys: string[] = []
-    if (limit <= 0) return keys
-    for await (const path of filesBelow(this.#root, after?.split('/') ?? [])) {
-      const found = await stat(path).catch(nullIfAbsent)
-      if (!found || found.mtime >= before) continue
-      const key = path.slice(this.#root.length + 1).replaceAll(sep, '/')
-      if (isKey(key)) keys.push(key)
-      if (keys.length === limit) break
+  async #filesOf(limit: number, after: string | null, before: Date | null): Promise<StoredBlob[]> {
+    const files: StoredBlob[] = []
+    if (limit <= 0) return files
+    for await (const key of keysBelow(this.#root, '', after)) {
+      const found = await stat(join(this.#root, key)).catch(nullIfAbsent)
+      if (!found || (before !== null && found.mtime >= before) || !isKey(key)) continue
+      files.push({ key, bytes: found.size, modifiedAt: found.mtime })
+      if (files.length === limit) break
     }
-    return keys
+    return files
   }
 
   /** The only way from a key to a path. */
@@ -131,17 +130,24 @@ export class Volume {
   }
 }
 
-/** In the order of their names, those behind the path `after`: what lies before it is not looked into. */
-async function* filesBelow(dir: string, [first, ...rest]: readonly string[]): AsyncGenerator<string> {
-  const entries = (await readdir(dir, { withFileTypes: true }).catch(nullIfAbsent)) ?? []
-  entries.sort((a, b) => (a.name < b.name ? -1 : 1))
-  for (const entry of entries) {
-    if (first !== undefined && entry.name < first) continue
-    const isOnTheWay = entry.name === first
-    const path = join(dir, entry.name)
-    if (entry.isDirectory()) yield* filesBelow(path, isOnTheWay ? rest : [])
-    else if (entry.isFile() && !isOnTheWay) yield path
+/**
+ * Those behind `after`: what lies before it is not looked into. A directory counts with the slash behind its name, since `a-b` comes
+ * before `a/b`.
+ */
+async function* keysBelow(root: string, prefix: string, after: string | null): AsyncGenerator<string> {
+  const entries = (await readdir(join(root, prefix), { withFileTypes: true }).catch(nullIfAbsent)) ?? []
+  const kept = entries.filter((entry) => entry.isDirectory() || entry.isFile())
+  const named = kept.map((entry) => ({ isFile: entry.isFile(), key: `${prefix}${entry.name}${entry.isFile() ? '' : '/'}` }))
+  for (const { isFile, key } of named.sort((one, other) => compareKeys(one.key, other.key))) {
+    const isBehind = after === null || compareKeys(key, after) > 0
+    if (isFile && isBehind) yield key
+    if (!isFile && (isBehind || after?.startsWith(key))) yield* keysBelow(root, key, after)
   }
+}
+
+/** JavaScript compares units of UTF-16. */
+function compareKeys(one: string, other: string): number {
+  return Buffer.compare(Buffer.from(one), Buffer.from(other))
 }
 
 /** Gives a complete file its name, for good: POSIX makes an entry durable only with the directory that holds it. */

@@ -6,15 +6,15 @@ import { SluiceError } from '../errors.ts'
 import type { Digest } from '../ids.ts'
 import type { LocalCopy, Objects } from '../ports.ts'
 
-interface Staged {
+interface Stored {
   readonly bytes: Uint8Array
   readonly at: Date
 }
 
 /** Objects in two maps. Only a checked-out copy is a file, since others must be able to read it. */
 export function memoryObjects(now: () => Date = () => new Date()): Objects & AsyncDisposable {
-  const staged = new Map<string, Staged>()
-  const blobs = new Map<string, Uint8Array>()
+  const staged = new Map<string, Stored>()
+  const blobs = new Map<string, Stored>()
   const copies = new AsyncDisposableStack()
   return {
     async stage(key, bytes, signal) {
@@ -30,7 +30,7 @@ export function memoryObjects(now: () => Date = () => new Date()): Objects & Asy
       signal.throwIfAborted()
       const found = stagedKey === null ? { bytes: await readFile(copy.path) } : staged.get(requireKey(stagedKey))
       if (found?.bytes.byteLength !== copy.bytes) throw new SluiceError('bytes_damaged')
-      blobs.set(requireKey(blobKey), found.bytes)
+      blobs.set(requireKey(blobKey), { bytes: found.bytes, at: now() })
     },
     async gather(keys, signal) {
       signal.throwIfAborted()
@@ -54,19 +54,31 @@ export function memoryObjects(now: () => Date = () => new Date()): Objects & Asy
     },
     async putBlob(key, bytes, _mediaType, signal) {
       signal.throwIfAborted()
-      blobs.set(requireKey(key), Uint8Array.from(bytes))
+      blobs.set(requireKey(key), { bytes: Uint8Array.from(bytes), at: now() })
     },
     async statBlob(key) {
-      return blobs.get(requireKey(key))?.byteLength ?? null
+      return blobs.get(requireKey(key))?.bytes.byteLength ?? null
+    },
+    async listBlobs(limit, after = null) {
+      const behind = [...blobs].filter(([key]) => after === null || compareKeys(key, after) > 0)
+      const sorted = behind.sort(([one], [other]) => compareKeys(one, other)).slice(0, limit)
+      return sorted.map(([key, { bytes, at }]) => ({ key, bytes: bytes.byteLength, modifiedAt: at }))
+    },
+    async removeBlob(key) {
+      blobs.delete(requireKey(key))
     },
     async readBlob(key, range, signal) {
       signal.throwIfAborted()
-      const bytes = blobs.get(requireKey(key))
+      const bytes = blobs.get(requireKey(key))?.bytes
       return bytes ? chunksOf(range ? bytes.subarray(range.start, range.end + 1) : bytes, signal) : null
     },
     async ping() {},
     [Symbol.asyncDispose]: () => copies.disposeAsync(),
   }
+}
+
+function compareKeys(one: string, other: string): number {
+  return Buffer.compare(Buffer.from(one), Buffer.from(other))
 }
 
 /** The rules of the drivers that make paths of keys. */

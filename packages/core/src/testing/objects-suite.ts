@@ -2,7 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SluiceError } from '../errors.ts'
-import type { LocalCopy, Objects } from '../ports.ts'
+import type { LocalCopy, Objects, StoredBlob } from '../ports.ts'
 
 const MIB = 1024 * 1024
 const CALM = new AbortController().signal
@@ -283,6 +283,35 @@ function blobTests(subject: () => Objects): void {
     expect(blob.equals(await readAll(subject(), key))).toBe(true)
   })
 
+  it('lists blobs page by page in the order of the bytes of their keys, with their sizes and times', async () => {
+    const folder = newKey()
+    const names = ['a-b', 'a/b-c', 'a/b/c', 'a.b', 'b/a', 'c']
+    const keys = names.map((name) => `${folder}/${name}`)
+    for (const [index, key] of keys.entries()) await subject().putBlob(key, randomBytes(index + 1), 'image/webp', CALM)
+    await subject().stage(`${folder}/staged`, inChunks(randomBytes(10)), CALM)
+    const seen: StoredBlob[] = []
+    for (let after: string | null = folder; ; after = seen.at(-1)?.key ?? null) {
+      const page = await subject().listBlobs(2, after)
+      seen.push(...page)
+      if (page.length === 0 || !page.at(-1)?.key.startsWith(folder)) break
+    }
+    const own = seen.filter(({ key }) => key.startsWith(folder))
+    expect(own.map(({ key }) => key)).toEqual(keys.toSorted())
+    expect(own.map(({ bytes }) => bytes)).toEqual(own.map(({ key }) => keys.indexOf(key) + 1))
+    for (const { modifiedAt } of own) expect(Math.abs(modifiedAt.getTime() - Date.now())).toBeLessThan(600_000)
+    expect(await subject().listBlobs(0, folder)).toEqual([])
+  })
+
+  it('forgets a blob that is removed, and is not troubled by doing it twice', async () => {
+    const [key, other] = [newKey(), newKey()]
+    for (const each of [key, other]) await subject().putBlob(each, randomBytes(10), 'image/webp', CALM)
+    await subject().removeBlob(key)
+    await subject().removeBlob(key)
+    expect(await subject().statBlob(key)).toBeNull()
+    expect(await subject().readBlob(key, null, CALM)).toBeNull()
+    expect(await subject().statBlob(other)).toBe(10)
+  })
+
   it('reads ranges, both ends included', async () => {
     const [key, bytes] = [newKey(), randomBytes(2 * MIB)]
     await subject().putBlob(key, bytes, 'image/webp', CALM)
@@ -384,6 +413,7 @@ function keyTests(subject: () => Objects, listsPlainKeysOnly: boolean): void {
       () => subject().putBlob(key, randomBytes(1), 'image/png', CALM),
       () => subject().statBlob(key),
       () => subject().readBlob(key, null, CALM),
+      () => subject().removeBlob(key),
     ]
     for (const attempt of attempts) await expect(attempt()).rejects.toMatchObject({ code: 'internal_error' })
   })
