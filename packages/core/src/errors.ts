@@ -50,6 +50,7 @@ export const ERRORS = {
   access_forbidden: { status: 403, title: 'The token does not allow this' },
   credentials_invalid: { status: 401, title: 'The credentials are not valid' },
   signature_invalid: { status: 401, title: 'The signature of the event is not valid' },
+  rate_exceeded: { status: 429, title: 'The token has sent too many requests' },
   owned_by_organization: { status: 403, title: 'What belongs to the organization cannot be changed here' },
   // What is asked for
   route_unknown: { status: 404, title: 'There is nothing at this address' },

@@ -23,6 +23,14 @@ export const DEFAULT_LIMITS = {
   connectionsMax: 4_096,
   /** A request from its first byte to its last. */
   requestMsMax: 300_000,
+  /**
+   * Requests of one token that one intake lets through: so many at once after a silence, and so many in each second that follows. An
+   * import is let through as fast as an intake can take it; what this stops is a client that has gone wild.
+   */
+  tokenRequestsPerSecond: 1_000,
+  tokenRequestsBurst: 5_000,
+  /** Requests of one token that are being answered at the same time: a quarter of the connections, so that others find some. */
+  tokenRequestsAtOnceMax: 1_024,
 
   skuLengthMax: 255,
   /** Codes of attributes, channels, locales, store views and websites. */

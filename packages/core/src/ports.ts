@@ -113,6 +113,8 @@ export interface TokenRecord extends Caller {
   readonly createdAt: Date
   readonly expiresAt: Date | null
   readonly revokedAt: Date | null
+  /** Of a request that it let in, to the minute; null when there was none. */
+  readonly lastUsedAt: Date | null
 }
 
 export interface Tokens {
@@ -130,6 +132,8 @@ export interface Tokens {
     prefix: string
     expiresAt: Date | null
   }): Promise<TokenRecord>
+  /** They were used just now. Of those that were noted within `TOKEN_USE_MS` nothing changes. */
+  noteUse(tokenIds: readonly TokenId[]): Promise<void>
   /** Newest first. */
   list(tenantId: TenantId): Promise<readonly TokenRecord[]>
   /** False when there is no such token. Revoking twice is fine. */
@@ -148,6 +152,9 @@ export interface Tokens {
   /** False when there is no such token. */
   setPublicKey(tenantId: TenantId, tokenId: TokenId, pem: string | null): Promise<boolean>
 }
+
+/** How exact the last use of a token is: to write it with each request would be a write for each read. */
+export const TOKEN_USE_MS = 60_000
 
 export interface IssuedKey {
   readonly sha256Hex: string
@@ -749,3 +756,5 @@ export type Observed =
 export interface Observer {
   observe(event: Observed): void
 }
+  /** A token has sent more than it may. */
+  | { readonly kind: 'request.limited'; readonly tokenId: TokenId; readonly because: 'rate' | 'at_once' }

@@ -1,8 +1,30 @@
+import { crc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import type { TokenId } from './ids.ts'
-import { oauth1Credentials } from './tokens.ts'
+import { hashToken, newTokenSecret, oauth1Credentials, tokenHint } from './tokens.ts'
 
 const ID = '0197f1c2-3a4b-7c5d-8e6f-0123456789ab' as TokenId
+
+describe('the secret of a token', () => {
+  const secrets = Array.from({ length: 100 }, newTokenSecret)
+
+  test('is 256 random bits between a prefix and a checksum, so that a scanner of leaks finds it and nothing else', () => {
+    expect(new Set(secrets).size).toBe(secrets.length)
+    for (const secret of secrets) {
+      const [, before = '', random = '', sum = ''] = /^(sluice_([A-Za-z0-9_-]{43}))([0-9a-f]{8})$/.exec(secret) ?? []
+      expect(Buffer.from(random, 'base64url')).toHaveLength(32)
+      expect(Number.parseInt(sum, 16)).toBe(crc32(before))
+    }
+  })
+
+  test('is kept as a hash, and shown by less than its tenth random character', () => {
+    for (const secret of secrets) {
+      expect(hashToken(secret)).toMatch(/^[0-9a-f]{64}$/)
+      expect(tokenHint(secret)).toBe(secret.slice(0, 12))
+    }
+    expect(tokenHint('short')).toBe('s')
+  })
+})
 
 describe('the OAuth 1.0a credentials of a token', () => {
   test('are the same each time, and four different texts', () => {

@@ -1,13 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import type { TokenId } from './ids.ts'
 import { deriveSecret } from './secret-key.ts'
 
 /** Recognisable for scanners of leaked secrets. */
 const TOKEN_PREFIX = 'sluice_'
 
-/** 256 random bits; shown once and never stored. */
+/** 256 random bits; shown once and never stored. A scanner tells it from a text that only looks like it by its last eight characters. */
 export function newTokenSecret(): string {
-  return TOKEN_PREFIX + randomBytes(32).toString('base64url')
+  const secret = TOKEN_PREFIX + randomBytes(32).toString('base64url')
+  return secret + crc32(secret).toString(16).padStart(8, '0')
 }
 
 /** What is stored of a token. A random secret of this length needs no slow hash. */

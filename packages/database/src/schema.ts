@@ -92,6 +92,7 @@ export const tokens = pgTable(
     createdAt: createdAt(),
     expiresAt: time('expires_at'),
     revokedAt: time('revoked_at'),
+    lastUsedAt: time('last_used_at'),
     /** PEM; checks RSA-SHA1 signatures of OAuth 1.0a. */
     publicKey: text('public_key'),
   },

@@ -4,6 +4,7 @@ import {
   isUuid,
   SluiceError,
   type TenantId,
+  TOKEN_USE_MS,
   type TokenId,
   type TokenRecord,
   type Tokens,
@@ -66,6 +67,19 @@ export function openTokens({ query, transaction }: Runner): Tokens {
           .returning(),
       )
       return recordOf(only(rows))
+    },
+    async noteUse(tokenIds) {
+      const ids = tokenIds.filter((id) => isUuid(id))
+      if (ids.length === 0) return
+      // A row that is locked belongs to somebody who does more than note its use, or to another who notes it: nobody waits for it.
+      await query((db) =>
+        db.execute(sql`
+          with due as (
+            select id from tokens where id in ${ids}
+              and (last_used_at is null or last_used_at <= clock_timestamp() - ${TOKEN_USE_MS}::float8 * interval '1 ms')
+            for no key update skip locked)
+          update tokens set last_used_at = clock_timestamp() from due where tokens.id = due.id`),
+      )
     },
     async list(tenantId) {
       const rows = await query((db) =>
@@ -159,6 +173,6 @@ function callerOf({ id, tenantId, role, name, number }: CallerRow): Caller {
 }
 
 function recordOf(row: InferSelectModel<typeof tokens>): TokenRecord {
-  const { prefix, createdAt, expiresAt, revokedAt } = row
-  return { ...callerOf(row), prefix, createdAt, expiresAt, revokedAt }
+  const { prefix, createdAt, expiresAt, revokedAt, lastUsedAt } = row
+  return { ...callerOf(row), prefix, createdAt, expiresAt, revokedAt, lastUsedAt }
 }

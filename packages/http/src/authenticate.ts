@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { type Caller, type Database, hashToken, SluiceError, type TokenRole } from '@sluice/core'
+import { type Caller, type Database, hashToken, SluiceError, type TokenId, type TokenRole } from '@sluice/core'
 
 /** What a route asks of the token: `public` asks for none. A route that says nothing is not built. */
 type Access = TokenRole | 'public'
@@ -14,6 +14,9 @@ declare module 'fastify' {
     caller: Caller | null
   }
 }
+
+/** The token of a guest: no uuid of a token is all zeros. */
+export const NOBODY = '00000000-0000-0000-0000-000000000000' as TokenId
 
 const RANK: Readonly<Record<TokenRole, number>> = { reader: 1, writer: 2, admin: 3 }
 

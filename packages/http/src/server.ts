@@ -8,6 +8,7 @@ import { DIALECTS } from './dialects.ts'
 import { pathOf, refuseAbsurdHosts } from './host.ts'
 import { mediaRoutes } from './media-links.ts'
 import { handleError } from './problem.ts'
+import { limitTokens } from './token-limit.ts'
 import { refuseUnknownAddresses } from './unknown-addresses.ts'
 import { compileValidator } from './validation.ts'
 
@@ -23,6 +24,7 @@ export async function buildServer({ world, logger }: ServerOptions): Promise<Fas
   )
   refuseAbsurdHosts(app, world)
   refuseUnknownAddresses(app)
+  limitTokens(app, world)
   const closing = new AbortController()
   app.addHook('preClose', async () => closing.abort())
   const context: DialectContext = { world, closing: closing.signal }

@@ -28,6 +28,7 @@ function createCounters(metrics: Registry) {
     webhooksSent: counter('webhook_attempts', 'Attempts to deliver an event, by what became of the delivery.', 'state'),
     webhooksDisabled: counter('webhooks_disabled', 'Endpoints that were given up.', 'because'),
     failures: counter('background_failures', 'Turns of a background task that failed.', 'task'),
+    limited: counter('requests_limited', 'Requests of tokens that have sent more than they may.', 'because'),
   }
 }
 
@@ -86,6 +87,8 @@ function count(event: Observed, counters: Counters, durations: Durations): void 
     case 'background.failed':
       return counters.failures.inc({ task: event.task })
   }
+    case 'request.limited':
+      return counters.limited.inc({ because: event.because })
 }
 
 type Census = Awaited<ReturnType<Ingests['census']>>

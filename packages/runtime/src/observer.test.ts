@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { PassThrough } from 'node:stream'
-import type { HookEventId, HookSourceId, IngestId, Observed, WebhookDeliveryId, WebhookId } from '@sluice/core'
+import type { HookEventId, HookSourceId, IngestId, Observed, TokenId, WebhookDeliveryId, WebhookId } from '@sluice/core'
 import { describe, expect, it } from 'vitest'
 import { registerCensus } from './observer-metrics.ts'
 import { createObserver } from './observer.ts'
@@ -28,6 +28,7 @@ const EVENTS: { readonly [kind in Observed['kind']]: Extract<Observed, { kind: k
     state: 'delivered',
     status: 204,
   },
+  'request.limited': { kind: 'request.limited', tokenId: randomUUID() as TokenId, because: 'rate' },
   'webhook.disabled': { kind: 'webhook.disabled', webhookId: randomUUID() as WebhookId, because: 'gone' },
 }
 

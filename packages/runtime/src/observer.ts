@@ -39,6 +39,7 @@ const SEVERITIES = {
   'webhook.sent': 'debug',
   'webhook.disabled': 'warn',
   'background.failed': 'error',
+  'request.limited': 'debug',
 } as const satisfies Record<Observed['kind'], string>
 
 function severityOf(event: Observed): 'debug' | 'info' | 'warn' | 'error' {

@@ -6,6 +6,7 @@ import {
   type Objects,
   openBackpressure,
   openFetchSlots,
+  noteTokenUse,
   type World,
 } from '@sluice/core'
 import { openDatabase } from '@sluice/database'
@@ -35,7 +36,8 @@ export async function openParts(
   applicationName: string,
 ): Promise<Parts & AsyncDisposable> {
   await using stack = new AsyncDisposableStack()
-  const database = stack.use(await openDatabase({ url: databaseUrl, poolMax: config.database.poolMax, applicationName }))
+  const opening = openDatabase({ url: databaseUrl, poolMax: config.database.poolMax, applicationName })
+  const database = noteTokenUse(stack.use(await opening))
   const objects = await openObjects(config.objects)
   const decoder = stack.use(await openDecoder({ processes: config.decoder.processes, limits: config.limits }))
   const fetcher = stack.use(openFetcher({ limits: config.limits, exceptions: config.fetchAllow }))

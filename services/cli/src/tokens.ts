@@ -21,7 +21,7 @@ export async function createTokenCommand({ name, role, days }: CreateOptions): P
 export async function listTokensCommand(): Promise<void> {
   await withDatabase(async (database, tenantId) => {
     const tokens = await database.tokens.list(tenantId)
-    printTable(['id', 'name', 'role', 'begins with', 'created', 'state'], tokens.map(rowOf))
+    printTable(['id', 'name', 'role', 'begins with', 'created', 'last used', 'state'], tokens.map(rowOf))
   })
 }
 
@@ -33,7 +33,7 @@ export async function revokeTokenCommand(id: string): Promise<void> {
   })
 }
 
-function rowOf({ tokenId, name, role, prefix, createdAt, expiresAt, revokedAt }: TokenRecord): string[] {
+function rowOf({ tokenId, name, role, prefix, createdAt, expiresAt, revokedAt, lastUsedAt }: TokenRecord): string[] {
   const state = revokedAt
     ? 'revoked'
     : expiresAt === null
@@ -41,7 +41,7 @@ function rowOf({ tokenId, name, role, prefix, createdAt, expiresAt, revokedAt }:
       : expiresAt > new Date()
         ? `until ${expiresAt.toISOString()}`
         : 'expired'
-  return [tokenId, name, role, `${prefix}…`, createdAt.toISOString(), state]
+  return [tokenId, name, role, `${prefix}…`, createdAt.toISOString(), lastUsedAt?.toISOString() ?? 'never', state]
 }
 
 function readDays(text: string): number {

@@ -111,6 +111,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Entry>> = {
   token_invalid: UNAUTHENTICATED,
   credentials_invalid: CLIENT_INVALID,
   access_forbidden: FORBIDDEN,
+  rate_exceeded: inOurWords(429),
   owned_by_organization: FORBIDDEN,
 
   route_unknown: (_error, request) => ({ code: 404, message: noRoute(request) }),

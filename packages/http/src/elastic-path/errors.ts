@@ -136,6 +136,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   token_invalid: UNAUTHORIZED,
   credentials_invalid: { status: 401, title: 'Unauthorized' },
   access_forbidden: forbidden,
+  rate_exceeded: { status: 429, title: 'Too Many Requests' },
   owned_by_organization: OWNED,
 
   route_unknown: unknown,

@@ -168,7 +168,7 @@ export const IngestPage = Type.Object(
 /** The responses that every guarded route may give, beside its own. */
 export const problems = (...statuses: number[]) =>
   Object.fromEntries(
-    [...statuses, 401, 403, 503].map((status) => [
+    [...statuses, 401, 403, 429, 503].map((status) => [
       status,
       { content: { 'application/problem+json': { schema: Problem } }, description: 'Problem' },
     ]),

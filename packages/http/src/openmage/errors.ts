@@ -97,6 +97,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   token_invalid: tokenRejected,
   credentials_invalid: tokenRejected,
   access_forbidden: ACCESS_DENIED,
+  rate_exceeded: inOurWords,
   owned_by_organization: ACCESS_DENIED,
 
   route_unknown: wire(404, 'Request does not match any route.'),

@@ -1,11 +1,10 @@
 import type { FastifyRequest } from 'fastify'
-import type { Caller, IntakeWorld, TokenId } from '@sluice/core'
-import { authenticate } from '../authenticate.ts'
+import type { Caller, IntakeWorld } from '@sluice/core'
+import { authenticate, NOBODY } from '../authenticate.ts'
 import { accessDenied } from './errors.ts'
 import { authenticateSigned } from './oauth1.ts'
 
-/** Nobody's token: no uuid of a token is all zeros. */
-const GUEST = { tokenId: '00000000-0000-0000-0000-000000000000' as TokenId, number: 0, name: 'guest', role: 'reader' } as const
+const GUEST = { tokenId: NOBODY, number: 0, name: 'guest', role: 'reader' } as const
 
 /** A signed request, one with our own token, or a guest. */
 export async function identify(request: FastifyRequest, world: IntakeWorld): Promise<Caller> {

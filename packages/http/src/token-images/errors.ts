@@ -81,6 +81,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   token_invalid: detail(401, 'Invalid token.'),
   credentials_invalid: detail(401, 'Invalid token.'),
   access_forbidden: detail(403, 'You do not have permission to perform this action.'),
+  rate_exceeded: detail(429, 'Request was throttled.'),
   owned_by_organization: detail(403, 'You do not have permission to perform this action.'),
 
   route_unknown: notFound,

@@ -1,6 +1,6 @@
 import { SluiceError } from '../../errors.ts'
 import type { TokenId } from '../../ids.ts'
-import { type Caller, ISSUED_MAX, type IssuedKey, type TokenRecord, type Tokens } from '../../ports.ts'
+import { type Caller, ISSUED_MAX, type IssuedKey, TOKEN_USE_MS, type TokenRecord, type Tokens } from '../../ports.ts'
 import type { Tables } from './tables.ts'
 
 interface Issued {
@@ -41,9 +41,16 @@ export function memoryTokens({ tokens, now, nextNumber }: Tables): Tokens {
     async create({ id: tokenId, sha256Hex, ...rest }) {
       const known = tokens.get(sha256Hex)
       if (known) return known
-      const token = { ...rest, tokenId, number: nextNumber(), createdAt: now(), revokedAt: null }
+      const token = { ...rest, tokenId, number: nextNumber(), createdAt: now(), revokedAt: null, lastUsedAt: null }
       tokens.set(sha256Hex, token)
       return token
+    },
+    async noteUse(ids) {
+      for (const [hash, token] of tokens) {
+        if (!ids.includes(token.tokenId)) continue
+        const isRecent = token.lastUsedAt !== null && nowMs() - token.lastUsedAt.getTime() < TOKEN_USE_MS
+        if (!isRecent) tokens.set(hash, { ...token, lastUsedAt: now() })
+      }
     },
     async list(tenantId) {
       const own = [...tokens.values()].filter((token) => token.tenantId === tenantId)

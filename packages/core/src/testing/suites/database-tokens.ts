@@ -33,7 +33,7 @@ export function tokenTests({ catalogue }: Subject): void {
       const record = await tokens().create(token)
       const caller = { tokenId: token.id, tenantId: token.tenantId, role: 'admin', name: 'camera', number: record.number }
       expect(Number.isSafeInteger(record.number)).toBe(true)
-      expect(record).toMatchObject({ ...caller, prefix: token.prefix, expiresAt, revokedAt: null })
+      expect(record).toMatchObject({ ...caller, prefix: token.prefix, expiresAt, revokedAt: null, lastUsedAt: null })
       expect(record.createdAt).toBeInstanceOf(Date)
       expect(await tokens().authenticate(token.sha256Hex)).toEqual(caller)
       expect(await tokens().findActive(token.id)).toEqual(caller)
@@ -83,6 +83,20 @@ export function tokenTests({ catalogue }: Subject): void {
     await tokens().revoke(token.tenantId, token.id)
     expect((await tokens().create(token)).revokedAt).toBeInstanceOf(Date)
     expect(await tokens().authenticate(token.sha256Hex)).toBeNull()
+  })
+
+  test('remember when they were last used, to the minute', async () => {
+    const [used, unused] = [await create(), await create()]
+    const find = async ({ tokenId }: { tokenId: TokenId }) =>
+      (await tokens().list(catalogue().home)).find((token) => token.tokenId === tokenId)
+    await tokens().noteUse([])
+    await tokens().noteUse([used.tokenId, used.tokenId, newId() as TokenId, 'nothing' as TokenId])
+    const first = await find(used)
+    expect(first).toEqual({ ...used, lastUsedAt: expect.any(Date) })
+    expect(Number(first?.lastUsedAt)).toBeGreaterThanOrEqual(Number(used.createdAt))
+    await Promise.all(Array.from({ length: 5 }, () => tokens().noteUse([unused.tokenId, used.tokenId])))
+    expect(await find(used)).toEqual(first)
+    expect((await find(unused))?.lastUsedAt).toBeInstanceOf(Date)
   })
 
   test('are listed newest first, also those that are over', async () => {
