@@ -593,6 +593,14 @@ export interface DirectUpload {
   readonly post: { readonly url: string; readonly fields: Readonly<Record<string, string>> }
 }
 
+/** A blob as its store tells of it. */
+export interface StoredBlob {
+  readonly key: string
+  readonly bytes: number
+  /** By the clock of the store. */
+  readonly modifiedAt: Date
+}
+
 export interface Objects {
   /** Resolves when the bytes are durable. When the stream throws or the signal is aborted, nothing stays under the key. */
   stage(key: string, bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>
@@ -615,14 +623,6 @@ export interface Objects {
   unstage(key: string): Promise<void>
   /**
    * Keys that were staged before, at most `limit`, in an order of the store's own that stays; with `after`, which need not be there
-/** A blob as its store tells of it. */
-export interface StoredBlob {
-  readonly key: string
-  readonly bytes: number
-  /** By the clock of the store. */
-  readonly modifiedAt: Date
-}
-
    * any more, those that follow it.
    */
   listStaged(before: Date, limit: number, after?: string | null): Promise<readonly string[]>
@@ -630,6 +630,10 @@ export interface StoredBlob {
   putBlob(key: string, bytes: Uint8Array, mediaType: string, signal: AbortSignal): Promise<void>
   /** Size in bytes; null when there is no such blob. */
   statBlob(key: string): Promise<number | null>
+  /** In the order of the bytes of their keys, at most `limit`; with `after`, which need not be there any more, those that follow it. */
+  listBlobs(limit: number, after?: string | null): Promise<readonly StoredBlob[]>
+  /** Removing what is not there is fine. */
+  removeBlob(key: string): Promise<void>
   /** `range` is inclusive and lies inside the blob. Null when there is no such blob. */
   readBlob(
     key: string,
@@ -652,10 +656,6 @@ export interface Decoder {
   /**
    * Decodes every frame once, in a process of its own, under the limits. Throws `media_type_unsupported`, `image_corrupt`,
    * `image_truncated`, `image_pixels_exceeded`, `image_frames_exceeded`, `image_too_costly` for the image's faults, and
-  /** In the order of the bytes of their keys, at most `limit`; with `after`, which need not be there any more, those that follow it. */
-  listBlobs(limit: number, after?: string | null): Promise<readonly StoredBlob[]>
-  /** Removing what is not there is fine. */
-  removeBlob(key: string): Promise<void>
    * `service_unavailable` when the signal is aborted before its turn has come.
    */
   inspect(path: string, signal: AbortSignal): Promise<Inspection>
