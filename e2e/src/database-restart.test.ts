@@ -20,6 +20,7 @@ const PLACEMENT: Placement = {
   replacesMain: null,
   store: null,
   slot: null,
+  oncePerFile: false,
 }
 
 const stack = new AsyncDisposableStack()

@@ -176,3 +176,9 @@ test('a main image that was promised, and was taken off since, is set when it is
   }
   expect(ingests.size).toBe(2)
 })
+
+test('32 times the same new file for the relationship: the product has it once', async () => {
+  const [file = ''] = files
+  expectDoneOrTold(await Promise.all(files.map(() => changeFiles('POST', file))))
+  expect((await wholeProduct()).map((image): string => image['file'].id)).toEqual([file])
+})

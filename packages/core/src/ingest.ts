@@ -86,6 +86,8 @@ export interface Placement {
    * about it stays. Null: the image is always a new one.
    */
   readonly slot: string | null
+  /** One image per file: when the product has an image of this file, its roles are added, and it is the image that was asked for. */
+  readonly oncePerFile: boolean
 }
 
 /** What becomes of the file. */

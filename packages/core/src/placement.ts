@@ -21,6 +21,7 @@ export const AT_THE_END: Placement = {
   replacesMain: null,
   store: null,
   slot: null,
+  oncePerFile: false,
 }
 
 /** The fields that say where an image goes. Everything else in a request is refused by name. */

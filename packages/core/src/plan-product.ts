@@ -380,5 +380,6 @@ function placementOf({ label, roles, excluded, name }: RowWishes, position: numb
     replacesMain: null,
     store: null,
     slot: null,
+    oncePerFile: false,
   }
 }

@@ -1,4 +1,4 @@
-/** The one transaction that changes the catalogue: lock, look, write. Three round trips, and one for each special wish: a rank, a slot, a file to reuse. */
+/** The one transaction that changes the catalogue: lock, look, write. Three round trips, and one for each special wish: a rank, a slot, a file once, a file to reuse. */
 import {
   type Commit,
   failpoint,
@@ -108,17 +108,19 @@ async function look(
   const { tenant_id: tenantId } = locked
   if (file.kind === 'existing' && locked.file_id === null) throw new SluiceError('file_reference_unknown')
   const known = file.kind === 'new' && file.reuses ? await equalFile(db, tenantId, file) : null
+  const fileId = known ?? file.id
   return {
     tenantId,
-    fileId: known ?? file.id,
+    fileId,
     isNewFile: file.kind === 'new' && known === null,
-    image: image && (await lookAtImage(db, locked, image, limits)),
+    image: image && (await lookAtImage(db, locked, fileId, image, limits)),
   }
 }
 
 async function lookAtImage(
   db: Db,
   { product_id: id, owner, accepts_images: acceptsImages, image_count: imageCount }: Locked,
+  fileId: string,
   image: NonNullable<Commit['image']>,
   limits: Pick<Limits, 'imagesPerProductMax'>,
 ): Promise<FoundImage> {
@@ -129,9 +131,9 @@ async function lookAtImage(
     return { kind: 'refill', id: image.id, change: image.change, placement: null, product }
   }
   if (acceptsImages === false) throw new SluiceError('images_unsupported')
-  const { replacesMain, slot } = image.placement
+  const { replacesMain } = image.placement
   if (replacesMain && (await mainImage(db, id)) !== replacesMain.imageId) throw new SluiceError('main_image_changed')
-  const occupant = slot === null ? null : await imageInSlot(db, id, slot)
+  const occupant = await meantImage(db, id, fileId, image.placement)
   if (occupant !== null) return { kind: 'refill', id: occupant, change: null, placement: image.placement, product }
   checkRoom(product, limits)
   return { ...image, product }
@@ -144,9 +146,12 @@ function checkRoom({ imageCount }: LockedProduct, { imagesPerProductMax }: Pick<
   })
 }
 
-async function imageInSlot(db: Db, productId: string, slot: string): Promise<ImageId | null> {
+/** The image that the product has in this slot, or of this file, where one is all that is wanted. */
+async function meantImage(db: Db, productId: string, fileId: string, { slot, oncePerFile }: Placement): Promise<ImageId | null> {
+  if (slot === null && !oncePerFile) return null
+  const meant = slot === null ? sql`file_id = ${fileId}` : sql`slot = ${slot}`
   const [row] = await db.execute<{ id: ImageId }>(sql`
-    select id from product_images where product_id = ${productId} and slot = ${slot}`)
+    select id from product_images where product_id = ${productId} and ${meant} order by position, id limit 1`)
   return row?.id ?? null
 }
 

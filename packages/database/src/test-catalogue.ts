@@ -32,6 +32,7 @@ export const AT_THE_END: Placement = {
   replacesMain: null,
   store: null,
   slot: null,
+  oncePerFile: false,
 }
 export const LIMITS = { imagesPerProductMax: 10_000 }
 

@@ -4,14 +4,14 @@ import type { DialectContext } from '../dialect.ts'
 import { bringImage, type Brought } from '../finished-ingest.ts'
 import { filesMissing } from './product-of.ts'
 
-/** Hangs a file on a product, at the end of its images, the way that every image goes. */
+/** Hangs a file on a product, once and at the end of its images, the way that every image goes. */
 export async function attachFile(
   context: DialectContext,
   request: FastifyRequest,
   reply: FastifyReply,
   { product, fileId, main, replacesMain = null, part }: Attachment,
 ): Promise<Brought> {
-  const placement: Placement = { ...AT_THE_END, main, replacesMain }
+  const placement: Placement = { ...AT_THE_END, main, replacesMain, oncePerFile: true }
   const target = { kind: 'attach', productId: product.id, placement } as const
   try {
     return await bringImage(context, request, reply, { from: fileId, target, ...(part !== undefined && { part }) })

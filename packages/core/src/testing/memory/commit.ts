@@ -60,14 +60,18 @@ function hang(
     writeImages(tables, row, refilled(changeImage(row, image.id, image.change, tables.now()), image.id, file))
     return image.id
   }
-  const { replacesMain, slot } = image.placement
+  const { replacesMain } = image.placement
   if (!row.product.acceptsImages) throw new SluiceError('images_unsupported')
   if (replacesMain && mainOf(row.images) !== replacesMain.imageId) throw new SluiceError('main_image_changed')
-  const occupant = slot === null ? undefined : row.images.find((other) => other.slot === slot)
+  const occupant = row.images.find((other) => isMeant(other, image.placement, file))
   if (!occupant) return attach(tables, row, file, image, limits, uploaderOf(tables, id))
   const touched = changeImage(row, occupant.id, {}, tables.now())
   writeImages(tables, row, withRoles(refilled(touched, occupant.id, file), occupant.id, image.placement))
   return occupant.id
+}
+
+function isMeant(image: ProductImage, { slot, oncePerFile }: Placement, file: File): boolean {
+  return (slot !== null && image.slot === slot) || (oncePerFile && image.file.id === file.id)
 }
 
 function uploaderOf({ askers, tokens }: Tables, ingestId: Ingest['id']): Uploader | null {
