@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Database, Digest, FileId, ImageId, IngestId, Placement, ProductId, TenantId, TokenId } from '@sluice/core'
-import { SluiceError } from '@sluice/core'
+import type { Database, Digest, FileId, ImageId, IngestId, ProductId, TenantId, TokenId } from '@sluice/core'
+import { AT_THE_END, SluiceError } from '@sluice/core'
 import { migrate, openDatabase } from '@sluice/database'
 import { type EmbeddedPostgres, openEmbeddedPostgres } from '@sluice/runtime/embedded-postgres'
 import postgres from 'postgres'
@@ -9,19 +9,6 @@ import { openTestDirectory } from '../servers/directory.ts'
 
 const RESTARTS = 5
 const LANES = 8
-const PLACEMENT: Placement = {
-  name: null,
-  label: '',
-  excluded: false,
-  rank: null,
-  position: null,
-  roles: [],
-  main: null,
-  replacesMain: null,
-  store: null,
-  slot: null,
-  oncePerFile: false,
-}
 
 const stack = new AsyncDisposableStack()
 let directory: string
@@ -115,7 +102,7 @@ test('commits that were answered are there once after the server restarted at on
 
 async function attach(database: Database, tenantId: TenantId, productId: ProductId): Promise<ImageId> {
   const digest = (randomUUID() + randomUUID()).replaceAll('-', '') as Digest
-  const target = { kind: 'attach', productId, placement: PLACEMENT } as const
+  const target = { kind: 'attach', productId, placement: AT_THE_END } as const
   const source = {
     kind: 'staged',
     key: digest,
@@ -143,7 +130,7 @@ async function attach(database: Database, tenantId: TenantId, productId: Product
       ingestId: ingest.id,
       attempt: 1,
       file: { kind: 'new', id: randomUUID() as FileId, name: null, facts, reuses: false },
-      image: { kind: 'attach', id, stem: 'image', placement: PLACEMENT },
+      image: { kind: 'attach', id, stem: 'image', placement: AT_THE_END },
       timeline: [],
     },
     { imagesPerProductMax: 100_000 },

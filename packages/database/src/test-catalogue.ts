@@ -1,39 +1,28 @@
 /** A catalogue for tests: a database of its own, and short words for what the tests do to it. */
 import { randomUUID } from 'node:crypto'
-import type {
-  Commit,
-  Database,
-  Digest,
-  Facts,
-  FileId,
-  ImageId,
-  Ingest,
-  IngestId,
-  IngestState,
-  NewIngest,
-  Placement,
-  Product,
-  ProductId,
-  TenantId,
-  TokenId,
+import {
+  AT_THE_END,
+  type Commit,
+  type Database,
+  type Digest,
+  type Facts,
+  type FileId,
+  type ImageId,
+  type Ingest,
+  type IngestId,
+  type IngestState,
+  type NewIngest,
+  type Placement,
+  type Product,
+  type ProductId,
+  type TenantId,
+  type TokenId,
 } from '@sluice/core'
 import postgres from 'postgres'
 import { type DatabaseOptions, openDatabase } from './open-database.ts'
 import { createTestDatabase } from './testing.ts'
 
-export const AT_THE_END: Placement = {
-  name: null,
-  label: '',
-  excluded: false,
-  rank: null,
-  position: null,
-  roles: [],
-  main: null,
-  replacesMain: null,
-  store: null,
-  slot: null,
-  oncePerFile: false,
-}
+export { AT_THE_END }
 export const LIMITS = { imagesPerProductMax: 10_000 }
 
 export interface Catalogue extends AsyncDisposable {
