@@ -25,9 +25,13 @@ function isHost(text: string): boolean {
   return HOST.test(text) && URL.canParse(`http://${text}`)
 }
 
-/** The address that clients know us by, without a slash at its end. What a proxy says of it (`X-Forwarded-Host`) anybody could say. */
+/**
+ * The address that clients know us by, without a slash at its end. `X-Forwarded-Host` is believed from nobody: proxies pass it on as
+ * it came, where they write the others themselves.
+ */
 export function publicUrl(request: FastifyRequest, { policy }: Pick<IntakeWorld, 'policy'>): string {
-  return policy.publicUrl ?? `${request.protocol}://${request.host}`
+  const protocol = request.protocol === 'https' ? 'https' : 'http'
+  return policy.publicUrl ?? `${protocol}://${request.headers.host ?? ''}`
 }
 
 /** RFC 9112 §3.2.2: a server takes whole addresses, too. Of one that has a host, what comes after it. */

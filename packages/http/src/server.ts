@@ -15,13 +15,14 @@ import { compileValidator } from './validation.ts'
 export interface ServerOptions {
   readonly world: IntakeWorld
   readonly logger: FastifyBaseLogger
+  readonly trustedProxies?: readonly string[]
 }
 
 /** The public server: the native API and the dialects, and nothing that only operators may see. */
-export async function buildServer({ world, logger }: ServerOptions): Promise<FastifyInstance> {
-  const app = bareServer(world.limits, logger, (error, request, reply) =>
-    (dialectAt(DIALECTS, request.url)?.answerError ?? handleError)(error, request, reply),
-  )
+export async function buildServer({ world, logger, trustedProxies = [] }: ServerOptions): Promise<FastifyInstance> {
+  const onError: ErrorHandler = (error, request, reply) =>
+    (dialectAt(DIALECTS, request.url)?.answerError ?? handleError)(error, request, reply)
+  const app = bareServer(world.limits, logger, { onError, trustedProxies })
   refuseAbsurdHosts(app, world)
   refuseUnknownAddresses(app)
   limitTokens(app, world)
@@ -36,14 +37,25 @@ export async function buildServer({ world, logger }: ServerOptions): Promise<Fas
 
 type ErrorHandler = typeof handleError
 
+interface BareOptions {
+  readonly onError?: ErrorHandler
+  /** Addresses and networks. What they say of who asks is believed: `X-Forwarded-For`, and that it came by https. */
+  readonly trustedProxies?: readonly string[]
+}
+
 const SILENCE_MARGIN_MS = 1_000
 
 /** Fastify with timeouts (its own defaults are none), bounds, our errors, and nothing else. */
-export function bareServer(limits: Limits, logger: FastifyBaseLogger, onError: ErrorHandler = handleError): FastifyInstance {
+export function bareServer(
+  limits: Limits,
+  logger: FastifyBaseLogger,
+  { onError = handleError, trustedProxies = [] }: BareOptions = {},
+): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.envelopeBytesMax,
+    trustProxy: trustedProxies.length > 0 && [...trustedProxies],
     requestTimeout: limits.requestMsMax,
     // A client that asks for an image and does not read it holds a file or a connection to the store. Who follows events may hear
     // nothing for long.

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { DEFAULT_LIMITS, DEFAULT_ROLES, MAIN_ROLE, type Limits } from '@sluice/core'
@@ -74,6 +75,10 @@ export const VARIABLES = {
     ),
     defaultText: 'nobody is let in without a token',
   },
+  trustedProxies: networks(
+    'SLUICE_TRUSTED_PROXIES',
+    'Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, as addresses or networks with commas between them.',
+  ),
   fetchAllow: servers(
     'SLUICE_FETCH_ALLOW',
     'Servers that files may be fetched from although they are not public, and without TLS, with commas between them.',
@@ -188,6 +193,25 @@ function roles(name: string, meaning: string): Variable<readonly string[]> {
     return isGood ? [...new Set(names)] : undefined
   }
   return { name, meaning, allowed: `a list of a-z, 0-9 and _ with \`${MAIN_ROLE}\` in it`, parse, byDefault: DEFAULT_ROLES }
+}
+
+/** The largest private networks: a list that trusts half of the internet is a mistake. */
+const PREFIX_MIN = { 4: 8, 6: 7 } as const
+
+function networks(name: string, meaning: string): Variable<readonly string[]> {
+  const isNetwork = (text: string) => {
+    const [address = '', prefix, ...rest] = text.split('/')
+    const version = isIP(address)
+    if ((version !== 4 && version !== 6) || address.includes('%') || rest.length > 0) return false
+    if (prefix === undefined) return true
+    return /^\d{1,3}$/.test(prefix) && Number(prefix) >= PREFIX_MIN[version] && Number(prefix) <= (version === 4 ? 32 : 128)
+  }
+  const parse = (text: string) => {
+    const places = text.split(',').map((place) => place.trim())
+    return places.every(isNetwork) ? places : undefined
+  }
+  const allowed = 'a list of addresses and networks (10.0.0.0/8, fc00::/7 or smaller)'
+  return { name, meaning, allowed, parse, byDefault: [], defaultText: '' }
 }
 
 /** As `URL` has them, so that what is compared is spelt alike. */

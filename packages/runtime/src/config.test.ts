@@ -65,6 +65,26 @@ describe('readConfig', () => {
       expect(refusal({ SLUICE_FETCH_ALLOW: wrong })).toContain('a list of host:port is allowed')
   })
 
+  it('believes proxies that are named, and no large part of the internet', () => {
+    const { trustedProxies } = readConfig({ SLUICE_TRUSTED_PROXIES: '10.0.0.0/8, 192.0.2.7,fc00::/7,::1' })
+    expect(trustedProxies).toEqual(['10.0.0.0/8', '192.0.2.7', 'fc00::/7', '::1'])
+    expect(readConfig({}).trustedProxies).toEqual([])
+    for (const wrong of [
+      'true',
+      '1',
+      'loopback',
+      '0.0.0.0/0',
+      '::/0',
+      '1.0.0.0/7',
+      '10.0.0.0/33',
+      '10.0.0.0/8/8',
+      'proxy',
+      ',',
+      '10.0.0.0/',
+    ])
+      expect(refusal({ SLUICE_TRUSTED_PROXIES: wrong })).toContain('a list of addresses and networks')
+  })
+
   it('takes an empty variable for none', () => {
     expect(readConfig({ SLUICE_HTTP_PORT: '', SLUICE_DATABASE_URL: ' ' })).toEqual(readConfig({}))
   })

@@ -17,6 +17,8 @@ export interface Config {
   readonly policy: Policy
   /** `host:port` of servers that need not be public to be fetched from. */
   readonly fetchAllow: readonly string[]
+  /** Addresses and networks. */
+  readonly trustedProxies: readonly string[]
   /** Null: the process decides. */
   readonly logLevel: LogLevel | null
   readonly worker: { readonly concurrency: number }
@@ -76,6 +78,7 @@ export function readConfig(environment: Environment): Config {
       publicUrl: read(VARIABLES.publicUrl),
     },
     fetchAllow: read(VARIABLES.fetchAllow),
+    trustedProxies: read(VARIABLES.trustedProxies),
     logLevel: read(VARIABLES.logLevel),
     worker: { concurrency: read(VARIABLES.workerConcurrency) },
     decoder: { processes: read(VARIABLES.decoderProcesses) },

@@ -21,6 +21,7 @@ export async function openConsole(parts: Parts, queue: IngestQueue): Promise<Asy
     jobPath: (job) => jobPath(BOARD_PATH, job),
     logger: observability.logger,
     limits: config.limits,
+    trustedProxies: config.trustedProxies,
   })
   const url = await listen(app, config.console, 'SLUICE_CONSOLE_PORT')
   return { url, [Symbol.asyncDispose]: () => closeWithin(app) }

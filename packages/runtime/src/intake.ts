@@ -5,7 +5,9 @@ import { type Parts, worldOf } from './world.ts'
 
 /** The public side: takes uploads, answers reads. Disposing lets requests that are being answered finish. */
 export async function openIntake(parts: Parts, secretKey: string): Promise<AsyncDisposable & { readonly url: string }> {
-  const app = await buildServer({ world: withBackpressure({ ...worldOf(parts), secretKey }), logger: parts.observability.logger })
-  const url = await listen(app, parts.config.http, 'SLUICE_HTTP_PORT')
-  return { url, [Symbol.asyncDispose]: () => closeWithin(app, parts.config.limits.shutdownMsMax) }
+  const { config, observability } = parts
+  const world = withBackpressure({ ...worldOf(parts), secretKey })
+  const app = await buildServer({ world, logger: observability.logger, trustedProxies: config.trustedProxies })
+  const url = await listen(app, config.http, 'SLUICE_HTTP_PORT')
+  return { url, [Symbol.asyncDispose]: () => closeWithin(app, config.limits.shutdownMsMax) }
 }

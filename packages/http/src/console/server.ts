@@ -21,14 +21,15 @@ export interface ConsoleOptions extends Pick<OpsOptions, 'metrics' | 'checks'> {
   readonly jobPath?: (job: IngestJob) => string
   /** How browsers reach the console, where that is not what requests say: behind a proxy, and above all one that speaks https. */
   readonly publicUrl?: string
+  readonly trustedProxies?: readonly string[]
   readonly logger: FastifyBaseLogger
   readonly limits?: Limits
 }
 
 /** What operators see, for the tenant of the admin who looks: ingests, the queue, metrics. Not for the public network. */
 export async function buildConsole(options: ConsoleOptions): Promise<FastifyInstance> {
-  const { database, board, jobPath, publicUrl, metrics, checks, logger, limits = DEFAULT_LIMITS } = options
-  const app = bareServer(limits, logger)
+  const { database, board, jobPath, publicUrl, metrics, checks, logger, limits = DEFAULT_LIMITS, trustedProxies = [] } = options
+  const app = bareServer(limits, logger, { trustedProxies })
   const url = publicUrl === undefined ? null : new URL(publicUrl)
   securityHeaders(app)
   const sessions = await openSessions(app, database, url?.protocol === 'https:')
