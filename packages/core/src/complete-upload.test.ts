@@ -74,7 +74,7 @@ describe('an upload into the bucket', () => {
     const { world, tenantId, reserve, ingest, work, staged, upkeep } = await scene({ objects: direct() })
     const ways = [
       ({ id }: { id: IngestId }) => completeUpload(world, tenantId, id),
-      ({ id }: { id: IngestId }) => completeUploadAt(world, encodeURIComponent(bucketKeyOf(tenantId, id))),
+      ({ id }: { id: IngestId }) => completeUploadAt(world, tenantId, encodeURIComponent(bucketKeyOf(tenantId, id))),
       upkeep,
     ]
     for (const say of ways) {

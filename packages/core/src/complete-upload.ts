@@ -165,11 +165,14 @@ export async function completeUpload(world: UploadWorld, tenantId: TenantId, id:
   return keepPromise(world, decided)
 }
 
-/** For events of the bucket: the key of the object as they tell it. What is no upload's is `upload_unknown`. */
-export async function completeUploadAt(world: UploadWorld, key: string): Promise<Ingest> {
+/**
+ * For events of the bucket: the key of the object as they tell it. What is no upload's, or another tenant's than the one to whom the
+ * event came, is `upload_unknown`: who may speak for the bucket of one speaks for nobody else.
+ */
+export async function completeUploadAt(world: UploadWorld, tenantId: TenantId, key: string): Promise<Ingest> {
   const named = uploadOfKey(key)
-  if (!named) throw new SluiceError('upload_unknown')
-  return completeUpload(world, named.tenantId, named.id)
+  if (named?.tenantId.toLowerCase() !== tenantId) throw new SluiceError('upload_unknown')
+  return completeUpload(world, tenantId, named.id)
 }
 
 async function sizeOf({ objects }: UploadWorld, upload: Upload): Promise<number> {

@@ -158,6 +158,24 @@ describe('processInbox', () => {
     expect(await ingests()).toEqual([id])
   })
 
+  it("passes over an event that tells of another tenant's upload, even if all of its bytes are there", async () => {
+    const mapping = { each: '/Records', completes_upload: '/key' }
+    const { world, source, receive, eventOf } = await openSource({}, mapping)
+    const tenantId = await world.database.newTenant()
+    const id = newId() as IngestId
+    const bucketKey = bucketKeyOf(tenantId, id)
+    const upload = { id, tenantId, tokenId: source.tokenId, bytes: 4, declaredType: null, fileName: null, sha256: null }
+    const more = { target: null, bucketKey, metadata: null, ttlMs: 60_000 }
+    await world.database.uploads.reserve({ ...upload, ...more }, world.limits)
+    await world.objects.stage(bucketKey, bytesOf('abcd'), AbortSignal.timeout(1_000))
+    const keys = [bucketKey, bucketKey.toUpperCase().replace('UPLOADS', 'uploads'), bucketKeyOf(source.tenantId, id)]
+    const eventId = await receive({ Records: keys.map((key) => ({ key })) })
+    await processInbox(world)
+    const outcomes = (await eventOf(eventId))?.results.map(({ outcome }) => outcome)
+    expect(outcomes).toEqual(['ignored', 'ignored', 'ignored'])
+    expect((await world.database.uploads.find(tenantId, id))?.state).toBe('open')
+  })
+
   it('brings an item again when its ingest has failed, and another event tells of it', async () => {
     const { world, receive, ingests } = await openSource({}, { ...MAPPING, key: '/file' })
     const event = { sku: 'shirt', images: [{ file: FILE }] }

@@ -173,7 +173,7 @@ async function applyItem(world: World, source: HookSource, event: HookEvent, map
 
 async function bring(world: World, hook: HookSource, event: HookEvent, item: HookItem): Promise<HookResult> {
   const { path } = item
-  if (item.kind === 'upload') return complete(world, item)
+  if (item.kind === 'upload') return complete(world, hook, item)
   const { hooks, ingests } = world.database
   const place = await placeFor(world, hook, item)
   if (!place) return { path, outcome: 'refused', errors: [PRODUCT_UNKNOWN] }
@@ -193,9 +193,13 @@ async function bring(world: World, hook: HookSource, event: HookEvent, item: Hoo
 }
 
 /** The event is a hint: what it speaks of may be no upload, or not there yet, and then a scan finds what no event has told. */
-async function complete(world: World, { path, upload }: Extract<HookItem, { kind: 'upload' }>): Promise<HookResult> {
+async function complete(
+  world: World,
+  { tenantId }: HookSource,
+  { path, upload }: Extract<HookItem, { kind: 'upload' }>,
+): Promise<HookResult> {
   try {
-    await completeUploadAt(world, upload)
+    await completeUploadAt(world, tenantId, upload)
     return { path, outcome: 'completed', upload }
   } catch (error) {
     if (!isRefusal(error)) throw error
