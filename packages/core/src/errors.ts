@@ -105,6 +105,7 @@ export const ERRORS = {
   bytes_damaged: { status: 500, title: 'Stored bytes differ from those that were received' },
   attempts_exhausted: { status: 500, title: 'The ingest was given up after repeated failures' },
   storage_full: { status: 507, title: 'There is no room to store the file' },
+  tenant_busy: { status: 429, title: 'Too much of yours is waiting to be done; try again later' },
   service_busy: { status: 503, title: 'Too much is waiting to be done; try again later' },
   service_unavailable: { status: 503, title: 'A service that is needed is not available' },
   internal_error: { status: 500, title: 'Something went wrong on our side' },
@@ -145,7 +146,7 @@ export interface Problem {
 
 /** True when the request or its bytes are at fault: it is answered as it is, and nothing was written. */
 export function isRefusal(error: unknown): error is SluiceError {
-  return SluiceError.is(error) && error.status < 500
+  return SluiceError.is(error) && error.status < 500 && error.status !== 429
 }
 
 /** True when waiting may help: a store, queue or database that cannot be reached, or that is full. */

@@ -117,6 +117,8 @@ export interface Hooks {
    * kept in quarantine as `event_id_reused`.
    */
   receive(event: NewHookEvent): Promise<boolean>
+  /** How many of a source are to be processed; it counts no further than to `max`. */
+  countWaiting(sourceId: HookSourceId, max: number): Promise<number>
   /**
    * Events of sources that are enabled, each counted as begun. Sources take turns; of one source the oldest come first. Nobody else
    * gets them until the lease ends or they are released.

@@ -117,14 +117,22 @@ export const DEFAULT_LIMITS = {
   stagedMsMax: 24 * 60 * 60 * 1000,
   /** Bytes of a failed ingest are kept for a replay so long: the weekend that an operator was away. */
   failedBytesMsMax: 7 * 24 * 60 * 60 * 1000,
+  /** Failed ingests that one request replays: for each, staging is asked whether its bytes are there. */
+  replayMax: 1_000,
   /** An image waits at most this long for its product. */
   parkMsMax: 7 * 24 * 60 * 60 * 1000,
   /** Uploads are turned away while so many ingests are received or running: hours of work for a small installation. */
   ingestsWaitingMax: 200_000,
   /** Uploads are turned away while so many bytes are staged for ingests; below what the disk holds, so that others can write. */
   stagedBytesMax: 100 * 1024 * 1024 * 1024,
-  /** How old the measure of both may be. */
+  /** What one tenant may have of both, so that it does not turn away all others. */
+  tenantIngestsWaitingMax: 100_000,
+  tenantStagedBytesMax: 50 * 1024 * 1024 * 1024,
+  /** How old the measure of all of them may be. */
   loadMsMax: 1_000,
+  /** Uploads that one intake takes in at the same time, and how many of them from one tenant: each holds buffers and a file. */
+  uploadsAtOnceMax: 256,
+  tenantUploadsAtOnceMax: 192,
   sweepBatchMax: 1_000,
   /** How often the reconciler and the sweeper look. */
   upkeepEveryMs: 30_000,
@@ -136,6 +144,8 @@ export const DEFAULT_LIMITS = {
   /** Events are kept for so long, and the same one is known again; far longer than any sender repeats it. */
   hookEventsKeptMs: 30 * 24 * 60 * 60 * 1000,
   hookSourcesMax: 100,
+  /** Events of one source that are not processed yet: more are turned away, and their sender repeats them. */
+  hookEventsWaitingMax: 10_000,
   /** Secrets of one source that are valid at the same time. */
   hookSecretsMax: 5,
   /** Items in one event. */

@@ -459,13 +459,18 @@ export interface Ingests {
   census(): Promise<{ states: Readonly<Record<IngestState, number>>; oldestOpenMs: number; outbox: number }>
   /** Adds what has long been over to the sums that the census begins with. */
   tally(): Promise<void>
-  /** What waits, over all tenants: received or running ingests, and the bytes that are staged for all that may still need them. */
+  /** What waits: received or running ingests, and the bytes that are staged for all that may still need them. */
   load(failedMs: number): Promise<Load>
 }
 
-export interface Load {
+export interface Waiting {
   readonly waiting: number
   readonly stagedBytes: number
+}
+
+/** Over all tenants, and for each of the thousand of whom most waits. */
+export interface Load extends Waiting {
+  readonly ofTenants: ReadonlyMap<TenantId, Waiting>
 }
 
 export interface OutboxEntry {
@@ -728,6 +733,8 @@ export type Observed =
       readonly totalMs: number
       readonly cause?: unknown
     }
+  /** Turned away by one of the bounds of `backpressure.ts`, named after its limit. */
+  | { readonly kind: 'intake.shed'; readonly bound: string }
   | { readonly kind: 'ingest.postponed'; readonly ingestId: IngestId; readonly waitMs: number; readonly cause: unknown }
   | { readonly kind: 'outbox.relayed'; readonly count: number }
   | { readonly kind: 'ingest.requeued'; readonly ingestIds: readonly IngestId[] }
@@ -751,10 +758,10 @@ export type Observed =
       readonly webhookId: WebhookId
       readonly because: NonNullable<Webhook['disabledBecause']>
     }
+  /** A token has sent more than it may. */
+  | { readonly kind: 'request.limited'; readonly tokenId: TokenId; readonly because: 'rate' | 'at_once' }
   | { readonly kind: 'background.failed'; readonly task: string; readonly cause: unknown }
 
 export interface Observer {
   observe(event: Observed): void
 }
-  /** A token has sent more than it may. */
-  | { readonly kind: 'request.limited'; readonly tokenId: TokenId; readonly because: 'rate' | 'at_once' }

@@ -92,7 +92,7 @@ function openSources({
 }
 
 /** The way of an event, from its arrival to its end. */
-function openInbox({ query }: Runner): Pick<Hooks, 'receive' | 'claim' | 'release' | 'finish' | 'holdItem' | 'advance'> {
+function openInbox({ query }: Runner): Pick<Hooks, 'receive' | 'countWaiting' | 'claim' | 'release' | 'finish' | 'holdItem' | 'advance'> {
   return {
     async receive({ id, tenantId, sourceId, key, saidId, headers, body }) {
       if (![key, saidId ?? '', ...Object.values(headers)].every(isText)) throw new SluiceError('request_invalid')
@@ -111,6 +111,14 @@ function openInbox({ query }: Runner): Pick<Hooks, 'receive' | 'claim' | 'releas
           ) select id, pg_notify(${INBOX_CHANNEL}, '') from received`),
       )
       return rows.length > 0
+    },
+    async countWaiting(sourceId, max) {
+      const [row] = await query((db) =>
+        db.execute<{ waiting: number }>(sql`
+          select count(*)::int as waiting
+          from (select from inbox where source_id = ${sourceId} and state = 'received' limit ${max}) as waiting`),
+      )
+      return row?.waiting ?? 0
     },
     async claim(limit, leaseMs) {
       const rows = await query((db) =>

@@ -1,5 +1,5 @@
 /** How many ingests there are, without counting millions of them that are over at each question. */
-import { INGEST_STATES, type Ingests, type Load } from '@sluice/core'
+import { INGEST_STATES, type Ingests, type Load, type TenantId, type Waiting } from '@sluice/core'
 import { sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
 
@@ -46,12 +46,27 @@ export async function tally(db: Db): Promise<void> {
     where ingest_tallies.upto < settled.upto`)
 }
 
+/** Tenants of whom it is told what waits. Whoever comes near a bound of its own is among them. */
+const TENANTS_MAX = 1_000
+
+/** One pass over an index that holds nothing else. The sum over all tenants is the row without one, and the first. */
 export async function takeLoad(db: Db, failedMs: number): Promise<Load> {
-  const [row] = await db.execute<{ waiting: number; staged_bytes: number }>(sql`
-    select
-      (select count(*) from ingests where state in ('received', 'running'))::float8 as waiting,
-      (select coalesce(sum(bytes), 0) from ingests where state not in ('committed', 'rejected')
-        and (finished_at is null or finished_at > clock_timestamp() - ${failedMs}::float8 * interval '1 ms'))::float8
-        as staged_bytes`)
-  return { waiting: row?.waiting ?? 0, stagedBytes: row?.staged_bytes ?? 0 }
+  const rows = await db.execute<{ tenant_id: TenantId | null; waiting: number; staged_bytes: number }>(sql`
+    select tenant_id,
+      (count(*) filter (where state in ('received', 'running')))::float8 as waiting,
+      coalesce(sum(bytes), 0)::float8 as staged_bytes
+    from ingests
+    where state not in ('committed', 'rejected')
+      and (finished_at is null or finished_at > clock_timestamp() - ${failedMs}::float8 * interval '1 ms')
+    group by grouping sets ((), (tenant_id))
+    order by grouping(tenant_id) desc, waiting desc, staged_bytes desc
+    limit ${TENANTS_MAX + 1}`)
+  const amounts = rows.map((row) => ({ waiting: row.waiting, stagedBytes: row.staged_bytes }))
+  const [all = { waiting: 0, stagedBytes: 0 }] = amounts
+  const ofTenants = new Map<TenantId, Waiting>()
+  for (const [index, { tenant_id: tenantId }] of rows.entries()) {
+    const amount = amounts[index]
+    if (tenantId !== null && amount) ofTenants.set(tenantId, amount)
+  }
+  return { ...all, ofTenants }
 }

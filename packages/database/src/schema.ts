@@ -352,7 +352,7 @@ export const ingests = pgTable(
       .on(table.state, table.finishedAt)
       .where(sql`finished_at is not null`),
     index('ingests_staged_bytes')
-      .on(table.finishedAt, table.bytes)
+      .on(table.finishedAt, table.tenantId, table.state, table.bytes)
       .where(sql`state not in ('committed', 'rejected')`),
     index('ingests_uploaded')
       .on(table.finishedAt)

@@ -2,7 +2,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller, ErrorCode, IntakeWorld, SluiceError } from '@sluice/core'
 import { guardRoutes } from './authenticate.ts'
-import { asSluiceError } from './problem.ts'
+import { asSluiceError, retryAfterOf } from './problem.ts'
 
 export { publicUrl } from './host.ts'
 
@@ -61,7 +61,8 @@ export function defineDialect<Wire extends object>(dialect: DialectDefinition<Wi
       if (error instanceof WireFault) return sendError(reply, error.wire as Wire)
       const ours = asSluiceError(error)
       if (ours.status >= 500) request.log.error({ err: ours.cause ?? ours, code: ours.code }, 'request failed')
-      if (ours.status === 503) void reply.header('retry-after', '3')
+      const retryAfter = retryAfterOf(ours)
+      if (retryAfter !== null && !reply.hasHeader('retry-after')) void reply.header('retry-after', retryAfter)
       const entry = errors[ours.code]
       return sendError(reply, typeof entry === 'function' ? entry(ours, request) : entry)
     },

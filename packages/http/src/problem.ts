@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { ERRORS, type ErrorCode, SluiceError } from '@sluice/core'
 import { fieldError } from './validation.ts'
@@ -21,14 +22,23 @@ export function problemOf(error: SluiceError): ProblemDocument {
   return { type: 'about:blank', title, status, ...detail, ...error.details, code: error.code }
 }
 
+/** Who was turned away comes again at a time of its own within these seconds, and not with all others at once. */
+const BUSY_SECONDS = { min: 2, max: 6 }
+
+/** `Retry-After` in seconds, where the same request may succeed a little later. */
+export function retryAfterOf({ code, status }: SluiceError): string | null {
+  if (code === 'service_busy' || code === 'tenant_busy') return String(randomInt(BUSY_SECONDS.min, BUSY_SECONDS.max + 1))
+  if (status === 503) return '3'
+  return code === 'idempotency_key_in_flight' || code === 'write_conflicted' ? '1' : null
+}
+
 function sendProblem(reply: FastifyReply, error: SluiceError): FastifyReply {
   if (error.code === 'token_missing' || error.code === 'token_invalid') {
     // RFC 6750 §3: the error attribute is left out when no token was given.
     void reply.header('www-authenticate', error.code === 'token_invalid' ? 'Bearer error="invalid_token"' : 'Bearer')
   }
-  if (error.status === 503 || error.code === 'idempotency_key_in_flight' || error.code === 'write_conflicted') {
-    void reply.header('retry-after', error.status === 503 ? '3' : '1')
-  }
+  const retryAfter = retryAfterOf(error)
+  if (retryAfter !== null && !reply.hasHeader('retry-after')) void reply.header('retry-after', retryAfter)
   return reply.code(error.status).type(PROBLEM_TYPE).send(problemOf(error))
 }
 

@@ -17,6 +17,7 @@ function createCounters(metrics: Registry) {
     accepted: counter('ingests_accepted', 'Ingests promised.'),
     acceptedBytes: counter('ingest_accepted_bytes', 'Bytes of promised ingests.'),
     ended: counter('ingests_ended', 'Ingests that are over, by their state and the code of their problem.', 'state', 'code'),
+    shed: counter('intake_shed', 'Requests turned away because there was too much, by the limit that was reached.', 'bound'),
     postponed: counter('ingests_postponed', 'Attempts that will be repeated.'),
     requeued: counter('ingests_requeued', 'Idle ingests that were queued again.'),
     unparked: counter('ingests_unparked', 'Parked ingests that upkeep found with their product there.'),
@@ -64,6 +65,8 @@ function count(event: Observed, counters: Counters, durations: Durations): void 
     case 'ingest.ended':
       counters.ended.inc({ state: event.state, code: event.code ?? 'none' })
       return durations.ingest.observe({ state: event.state }, event.totalMs / 1000)
+    case 'intake.shed':
+      return counters.shed.inc({ bound: event.bound })
     case 'ingest.postponed':
       return counters.postponed.inc()
     case 'ingest.requeued':
@@ -84,11 +87,11 @@ function count(event: Observed, counters: Counters, durations: Durations): void 
       return counters.webhooksSent.inc({ state: event.state })
     case 'webhook.disabled':
       return counters.webhooksDisabled.inc({ because: event.because })
+    case 'request.limited':
+      return counters.limited.inc({ because: event.because })
     case 'background.failed':
       return counters.failures.inc({ task: event.task })
   }
-    case 'request.limited':
-      return counters.limited.inc({ because: event.because })
 }
 
 type Census = Awaited<ReturnType<Ingests['census']>>

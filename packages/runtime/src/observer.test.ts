@@ -12,6 +12,7 @@ const EVENTS: { readonly [kind in Observed['kind']]: Extract<Observed, { kind: k
   'ingest.accepted': { kind: 'ingest.accepted', ingestId, bytes: 1000 },
   'ingest.step_ended': { kind: 'ingest.step_ended', ingestId, step: 'validate', outcome: 'done', durationMs: 20 },
   'ingest.ended': { kind: 'ingest.ended', ingestId, state: 'rejected', code: 'image_corrupt', totalMs: 200 },
+  'intake.shed': { kind: 'intake.shed', bound: 'ingestsWaitingMax' },
   'ingest.postponed': { kind: 'ingest.postponed', ingestId, waitMs: 500, cause: new Error('connection lost') },
   'outbox.relayed': { kind: 'outbox.relayed', count: 3 },
   'ingest.requeued': { kind: 'ingest.requeued', ingestIds: [ingestId, ingestId] },
@@ -53,7 +54,8 @@ describe('createObserver', () => {
     const written = lines()
     expect(written.map((line) => line['msg'])).toEqual(Object.keys(EVENTS))
     expect(written[2]).toMatchObject({ level: 'info', ingestId, state: 'rejected', code: 'image_corrupt', totalMs: 200 })
-    expect(written[9]).toMatchObject({ level: 'error', task: 'relay', cause: { type: 'Error', message: 'no connection' } })
+    const failure = written.find(({ msg }) => msg === 'background.failed')
+    expect(failure).toMatchObject({ level: 'error', task: 'relay', cause: { type: 'Error', message: 'no connection' } })
   })
 
   it('keeps steps out of the log at the level info', () => {

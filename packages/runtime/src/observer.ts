@@ -28,6 +28,7 @@ const SEVERITIES = {
   'ingest.accepted': 'info',
   'ingest.step_ended': 'debug',
   'ingest.ended': 'info',
+  'intake.shed': 'debug',
   'ingest.postponed': 'warn',
   'outbox.relayed': 'debug',
   'ingest.requeued': 'warn',

@@ -81,7 +81,8 @@ export async function openWorker(parts: Parts, queue: IngestQueue, secretKey: st
   )
   stack.use(
     openLoop({
-      turn: async () => (await processInbox(world)) === limits.inboxBatchMax,
+      // Events wait in the inbox while there is no room for what they bring; when that is full too, their senders are told.
+      turn: async () => (await world.backpressure.hasRoom()) && (await processInbox(world)) === limits.inboxBatchMax,
       idleMs: limits.inboxIdleMs,
       wakeOn: (wake) => database.signals.onInbox(wake),
       onError: failed('inbox'),

@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto'
 import {
+  type Backpressure,
   type Database,
   type Decoder,
   type Fetcher,
@@ -69,14 +70,14 @@ export function worldOf({
   }
 }
 
-export function workerWorld(parts: Parts, queue: IngestQueue): World {
+export function workerWorld(parts: Parts, queue: IngestQueue): World & { readonly backpressure: Backpressure } {
   const world = worldOf(parts)
   const { limits, worker } = parts.config
   // What waits for strangers never holds more than half of what works.
   const backpressure = openBackpressure(world)
   const max = Math.max(1, Math.floor(worker.concurrency / 2))
-  const fetchSlots = openFetchSlots({ limits, max, hasRoom: () => backpressure.hasRoom(), now: world.now })
-  return { ...world, queue, random: Math.random, fetchSlots }
+  const fetchSlots = openFetchSlots({ limits, max, hasRoom: () => backpressure.hasRoomForBytes(), now: world.now })
+  return { ...world, queue, random: Math.random, fetchSlots, backpressure }
 }
 
 export async function openIngestQueue({

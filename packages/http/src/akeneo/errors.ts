@@ -175,6 +175,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Entry>> = {
   attempts_exhausted: internal,
   internal_error: internal,
   storage_full: inOurWords(507),
+  tenant_busy: inOurWords(429),
   service_busy: inOurWords(503),
   service_unavailable: inOurWords(503),
 }

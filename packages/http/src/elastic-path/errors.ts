@@ -201,6 +201,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   attempts_exhausted: internal,
   internal_error: internal,
   storage_full: inOurWords(507, 'Insufficient Storage'),
+  tenant_busy: inOurWords(429, 'Too Many Requests'),
   service_busy: inOurWords(503, 'Service Unavailable'),
   service_unavailable: inOurWords(503, 'Service Unavailable'),
 }

@@ -14,7 +14,7 @@ import {
 } from '@sluice/core'
 import { callerOf } from '../authenticate.ts'
 import { publicUrl } from '../dialect.ts'
-import { asSluiceError, problemOf } from '../problem.ts'
+import { asSluiceError, problemOf, retryAfterOf } from '../problem.ts'
 import { takeReservation } from './upload-request.ts'
 
 const PATH = '/v1/tus'
@@ -42,7 +42,7 @@ export function openTus(world: IntakeWorld): (request: FastifyRequest, reply: Fa
         await completeUpload(world, caller.tenantId, id as IngestId)
         return {}
       },
-      onResponseError: (_, error) => answerTo(request, error),
+      onResponseError: (_, error) => answerTo(request, reply, error),
     })
     reply.hijack()
     reply.raw.setHeader('x-content-type-options', 'nosniff')
@@ -54,10 +54,12 @@ export function openTus(world: IntakeWorld): (request: FastifyRequest, reply: Fa
 }
 
 /** The library's own errors are its own affair. */
-function answerTo(request: FastifyRequest, error: Error | { status_code: number; body: string }) {
+function answerTo(request: FastifyRequest, reply: FastifyReply, error: Error | { status_code: number; body: string }) {
   if (!(error instanceof Error)) return undefined
   const ours = asSluiceError(error)
   if (ours.status >= 500) request.log.error({ err: ours.cause ?? ours, code: ours.code }, 'request failed')
+  const retryAfter = retryAfterOf(ours)
+  if (retryAfter !== null) reply.raw.setHeader('retry-after', retryAfter)
   return { status_code: ours.status, body: JSON.stringify(problemOf(ours)) }
 }
 

@@ -120,6 +120,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   attempts_exhausted: INTERNAL_ERROR,
   internal_error: INTERNAL_ERROR,
   storage_full: inOurWords,
+  tenant_busy: inOurWords,
   service_busy: unavailable,
   service_unavailable: unavailable,
 

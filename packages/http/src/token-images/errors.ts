@@ -145,6 +145,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   attempts_exhausted: failed,
   internal_error: failed,
   storage_full: inOurWords,
+  tenant_busy: inOurWords,
   service_busy: inOurWords,
   service_unavailable: inOurWords,
 }

@@ -66,6 +66,8 @@ export function memoryHooks({ now, ingests, wake }: Tables): Hooks {
       wake(INBOX)
       return true
     },
+    countWaiting: async (sourceId, max) =>
+      Math.min(max, [...events.values()].filter((event) => event.sourceId === sourceId && event.state === 'received').length),
     async claim(limit, leaseMs) {
       const free = [...events.values()].filter(
         ({ state, claimedUntilMs, sourceId }) =>

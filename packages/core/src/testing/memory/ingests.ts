@@ -130,11 +130,13 @@ export function memoryIngests(tables: Tables): Ingests {
 
     async load(failedMs) {
       const bytesOf = ({ source }: Ingest) => ('bytes' in source ? source.bytes : 0)
-      const staged = ingests.values().filter((ingest) => needsBytes(tables, ingest, failedMs))
-      return {
-        waiting: [...ingests.values()].filter(mayRun).length,
-        stagedBytes: staged.reduce((sum, ingest) => sum + bytesOf(ingest), 0),
-      }
+      const open = [...ingests.values()].filter((ingest) => needsBytes(tables, ingest, failedMs))
+      const amountOf = (those: readonly Ingest[]) => ({
+        waiting: those.filter(mayRun).length,
+        stagedBytes: those.reduce((sum, ingest) => sum + bytesOf(ingest), 0),
+      })
+      const byTenant = Map.groupBy(open, ({ tenantId }) => tenantId)
+      return { ...amountOf(open), ofTenants: new Map([...byTenant].map(([tenantId, those]) => [tenantId, amountOf(those)])) }
     },
   }
 }

@@ -165,6 +165,21 @@ export function hookTests({ catalogue, openOwn }: Subject): void {
     expect((await Promise.all([from(), from(), from()])).flat()).toHaveLength(4)
   })
 
+  test('what waits of a source is counted, as far as it matters', async () => {
+    await using own = await openOwn()
+    const { hooks } = own.database
+    const [source, other] = [newSource({ tenantId: own.home }), newSource({ tenantId: own.home })]
+    for (const each of [source, other]) await hooks.createSource(each, 10)
+    const events = [newEvent(source), newEvent(source), newEvent(source)]
+    for (const event of [...events, newEvent(other)]) await hooks.receive(event)
+    await hooks.claim(1, LONG_MS)
+    expect(await hooks.countWaiting(source.id, 10)).toBe(3)
+    expect(await hooks.countWaiting(source.id, 2)).toBe(2)
+    await hooks.finish(present(events[0]).id, { state: 'processed', results: [], problem: null })
+    expect(await hooks.countWaiting(source.id, 10)).toBe(2)
+    expect(await hooks.countWaiting(newSource({ tenantId: own.home }).id, 10)).toBe(0)
+  })
+
   test('events of a source that is not enabled wait until it is', async () => {
     await using own = await openOwn()
     const { hooks } = own.database

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { ProductId, TenantId } from '../../ids.ts'
 import type { Ingest } from '../../ingest.ts'
-import type { Database } from '../../ports.ts'
+import type { Database, Waiting } from '../../ports.ts'
 import { aCommit, aNewIngest, aPlacement, newId } from '../builders.ts'
 import { type Catalogue, eventually, LIMITS, LONG_MS, present, range, roomFor, SHORT_MS, type Subject } from './catalogue.ts'
 
@@ -108,14 +108,17 @@ export function parkingTests({ catalogue, openOwn, propertyRuns }: Subject): voi
     const placement = aPlacement()
     await own.accept({ park: { sku: 's', waitMs: LONG_MS, placement } })
     expect(await own.database.ingests.census()).toMatchObject({ states: { parked: 1, received: 0 }, oldestOpenMs: 0, outbox: 0 })
+    const theLoad = (amount: Waiting) => ({ ...amount, ofTenants: new Map([[own.home, amount]]) })
     const running = await own.accept()
     const failed = await own.accept()
     const committed = await own.accept()
     await own.database.ingests.start(running.id, 0)
     await own.database.ingests.end(failed.id, 'failed', { code: 'attempts_exhausted', detail: '' }, [])
     await own.commit(committed)
-    expect(await own.database.ingests.load(LONG_MS)).toEqual({ waiting: 1, stagedBytes: 3_000 })
-    await eventually(async () => expect(await own.database.ingests.load(SHORT_MS)).toEqual({ waiting: 1, stagedBytes: 2_000 }))
+    expect(await own.database.ingests.load(LONG_MS)).toEqual(theLoad({ waiting: 1, stagedBytes: 3_000 }))
+    await eventually(async () =>
+      expect(await own.database.ingests.load(SHORT_MS)).toEqual(theLoad({ waiting: 1, stagedBytes: 2_000 })),
+    )
     await own.database.ingests.tally()
     await own.database.ingests.tally()
     expect((await own.database.ingests.census()).states).toMatchObject({ parked: 1, running: 1, failed: 1, committed: 1 })

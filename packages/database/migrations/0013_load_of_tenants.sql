@@ -1,0 +1,2 @@
+DROP INDEX "ingests_staged_bytes";--> statement-breakpoint
+CREATE INDEX "ingests_staged_bytes" ON "ingests" USING btree ("finished_at","tenant_id","state","bytes") WHERE state not in ('committed', 'rejected');
