@@ -100,6 +100,7 @@ export const ERRORS = {
   row_conflicted: { status: 422, title: 'Another row of the import says otherwise' },
   park_expired: { status: 422, title: 'The product did not appear in time' },
   ingest_not_replayable: { status: 409, title: 'The ingest cannot be replayed' },
+  ingest_bytes_gone: { status: 410, title: 'The bytes of the ingest are not kept any more' },
   // Ours, or the network's
   source_unavailable: { status: 502, title: 'The server of the file cannot be reached at the moment' },
   bytes_damaged: { status: 500, title: 'Stored bytes differ from those that were received' },

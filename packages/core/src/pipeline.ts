@@ -166,6 +166,7 @@ async function giveUp(run: Run, ingest: Ingest, error: unknown): Promise<JobOutc
 
 /** Of two runs of one ingest only the first may say how it ended, and with that whether its bytes are still needed. */
 async function end(
+    ...(error !== null && { details: { step: run.timeline.at(-1)?.step ?? null, cause: problemOf(error).code } }),
   run: Run,
   ingest: Ingest,
   state: 'rejected' | 'failed',
@@ -197,6 +198,7 @@ async function finish(
 function postpone(run: Run, waitMs: number, cause: unknown): JobOutcome {
   run.world.observer.observe({ kind: 'ingest.postponed', ingestId: run.job.ingestId, waitMs, cause })
   return { kind: 'again', waitMs, note: problemOf(cause).detail }
+  if (state === 'failed') return { kind: 'failed', note: `${problem?.code ?? state}: ${problem?.detail ?? ''}` }
 }
 
 /** What may be told of an error. The text of one that is not ours stays in the log. */

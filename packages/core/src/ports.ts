@@ -388,6 +388,9 @@ export interface IngestFilter {
   readonly createdTo?: Date
   /** Part of the file name, label, image name or problem; or a whole id, SKU or digest. Case is ignored. */
   readonly text?: string
+  readonly ids?: readonly IngestId[]
+  /** Those of its problem, or of the last error before it was given up. */
+  readonly codes?: readonly string[]
 }
 
 /** The lines `accept`, `park`, `unpark`, `start`, `finish`, `requeue` and `replay` of the timeline are written here, those of a run by the run. */
@@ -426,8 +429,12 @@ export interface Ingests {
   putBack(id: IngestId): Promise<boolean>
   /** Remembers what was fetched for it. Of an ingest that is not running, or has no URL, nothing is remembered. */
   noteFetched(id: IngestId, fetched: StagedSource): Promise<void>
-  /** A failed one is received again, with attempts at 0 and a new epoch, and queued. Throws `ingest_unknown`, `ingest_not_replayable`. */
-  replay(tenantId: TenantId, id: IngestId): Promise<Ingest>
+  /**
+   * Those of them that have failed are received again, with attempts at 0 and a new epoch, and queued: all in one statement. Where
+   * bytes are staged for it, only one that has failed less than `failedMs` ago. All others stay as they are. Answers them as they are
+   * now, by id.
+   */
+  replay(tenantId: TenantId, ids: readonly IngestId[], failedMs: number): Promise<readonly Ingest[]>
   find(tenantId: TenantId, id: IngestId): Promise<Ingest | null>
   /** In the order in which it was written, whatever the lines say of their times. */
   timeline(tenantId: TenantId, id: IngestId): Promise<readonly TimelineEntry[]>
@@ -546,7 +553,7 @@ export interface JobQueue {
   /**
    * At least once; a job that is there already is not added again, and keeps its place. Fails fast with `service_unavailable`.
    * Interactive jobs, which they are by default, run before all others that wait. An ended job counts as there for a while, but with
-   * `again` it does not.
+   * `again` it does not. A failed job of the epoch before is not shown any more.
    */
   add(jobs: readonly IngestJob[], options?: { readonly lane?: Lane; readonly again?: boolean }): Promise<void>
   /** How many jobs wait in each lane, and how many come back later. Cheap, and true: it is counted, not kept. */
@@ -557,9 +564,12 @@ export interface QueueWaiting extends Readonly<Record<Lane, number>> {
   readonly delayed: number
 }
 
-/** `again`: the job is due after `waitMs`, and that is no failure of the job. */
+/**
+ * `failed`: given up, and kept for operators to see until the ingest is queued under a new epoch. `again`: the job is due after
+ * `waitMs`, and that is no failure of the job.
+ */
 export type JobOutcome =
-  | { readonly kind: 'done'; readonly note: string }
+  | { readonly kind: 'done' | 'failed'; readonly note: string }
   | { readonly kind: 'again'; readonly waitMs: number; readonly note: string }
 
 /** The signal is aborted when the grace period of a shutdown is over. */
@@ -755,6 +765,8 @@ export type Observed =
     }
   | {
       readonly kind: 'webhook.disabled'
+  /** Somebody asked for it. */
+  | { readonly kind: 'ingest.replayed'; readonly ingestIds: readonly IngestId[] }
       readonly webhookId: WebhookId
       readonly because: NonNullable<Webhook['disabledBecause']>
     }

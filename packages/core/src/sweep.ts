@@ -6,6 +6,9 @@ export interface SweepPlace {
   after: string | null
 }
 
+/** A replay that was begun in time is written within this: far longer than the deadline of its statement. */
+const REPLAY_MS_MAX = 60_000
+
 /**
  * Removes staged bytes that nothing needs: uploads that were cut off, and what a crash left behind. Returns how many. Each call
  * looks at the keys that follow those of the last, and begins again after the end: what is old and needed, as the bytes of parked
@@ -19,7 +22,7 @@ export async function sweepStaging(
   const old = await objects.listStaged(before, limits.sweepBatchMax, place.after)
   place.after = old.length === limits.sweepBatchMax ? (old.at(-1) ?? null) : null
   if (old.length === 0) return 0
-  const needed = await database.ingests.stagedInUse(old, limits.failedBytesMsMax)
+  const needed = await database.ingests.stagedInUse(old, limits.failedBytesMsMax + REPLAY_MS_MAX)
   const ofRows = await database.imports.stagedInUse(old)
   const unneeded = old.filter((key) => !needed.has(key) && !ofRows.has(key))
   if (unneeded.length > 0) failpoint('gc-marked')

@@ -13,7 +13,7 @@ export async function listIngests(
   page: { before: IngestId | null; limit: number },
 ): Promise<readonly Ingest[]> {
   if (!canMatch(filter, page.before)) return []
-  const { states, product, createdFrom, createdTo, text } = filter
+  const { states, ids, codes, product, createdFrom, createdTo, text } = filter
   const rows = await query((db) =>
     db
       .select()
@@ -23,6 +23,8 @@ export async function listIngests(
           eq(ingests.tenantId, tenantId),
           page.before === null ? undefined : lt(ingests.id, page.before),
           states && sql`${ingests.state} = any(${arrayLiteral(states)}::text[])`,
+          ids && sql`${ingests.id} = any(${arrayLiteral(ids.filter(isUuid))}::uuid[])`,
+          codes && hasCode(codes),
           product && isOfProduct(tenantId, product),
           createdFrom && gte(ingests.createdAt, createdFrom),
           createdTo && lte(ingests.createdAt, createdTo),
@@ -38,6 +40,13 @@ export async function listIngests(
 /** False when the filter asks for what no row can bear. */
 function canMatch({ product, text }: IngestFilter, before: IngestId | null): boolean {
   return (product === undefined || canExist(product)) && isText(text ?? '') && (before === null || isUuid(before))
+}
+
+/** Details are read as the text that `JSON.stringify` has made: taken out of JSON, a `\u0000` elsewhere in it would be an error. */
+function hasCode(codes: readonly string[]): SQL {
+  const ours = codes.filter((code) => /^[a-z_]+$/.test(code))
+  return sql`exists (select from unnest(${arrayLiteral(ours)}::text[]) as code
+    where code = ${ingests.problemCode} or strpos(${ingests.problemDetails}::text, '"cause":"' || code || '"') > 0)`
 }
 
 function isOfProduct(tenantId: TenantId, ref: ProductRef): SQL {

@@ -134,19 +134,7 @@ export function openIngests(runner: Runner): Ingests {
       )
     },
 
-    async replay(tenantId, id) {
-      if (!isUuid(id)) throw new SluiceError('ingest_unknown')
-      const replayed = await change(
-        sql`changed as (
-          update ingests set state = 'received', attempts = 0, epoch = epoch + 1, ${problemSet(null)},
-            updated_at = clock_timestamp(), finished_at = null
-          where tenant_id = ${tenantId} and id = ${id} and state = 'failed' returning *
-        ), queued as (${QUEUE_ANEW}), noted as (${note('changed', [], { step: 'replay', outcome: 'done' })})`,
-        OUTBOX_CHANNEL,
-      )
-      if (replayed) return replayed
-      throw new SluiceError((await find(tenantId, id)) ? 'ingest_not_replayable' : 'ingest_unknown')
-    },
+    replay: (tenantId, ids, failedMs) => query((db) => replay(db, tenantId, ids.filter(isUuid), failedMs)),
 
     async timeline(tenantId, id) {
       if (!isUuid(id)) return []
@@ -293,6 +281,23 @@ async function requeueIdle(db: Db, idleMs: number, limit: number): Promise<reado
         and not exists (select from outbox where outbox.ingest_id = ingests.id)
       order by updated_at limit ${limit} for update skip locked
     ), changed as (
+/** Rows are locked in one order, so that of two replays of the same ingests neither waits for the other for ever. */
+async function replay(db: Db, tenantId: TenantId, ids: readonly IngestId[], failedMs: number): Promise<readonly Ingest[]> {
+  const rows = await db.execute(sql`
+    with failed as materialized (
+      select id from ingests
+      where tenant_id = ${tenantId} and id = any(${arrayLiteral(ids)}::uuid[]) and state = 'failed'
+        and (source_kind in ('url', 'file') or finished_at > clock_timestamp() - ${failedMs}::float8 * interval '1 ms')
+      order by id for update
+    ), changed as (
+      update ingests set state = 'received', attempts = 0, epoch = epoch + 1, ${problemSet(null)},
+        updated_at = clock_timestamp(), finished_at = null
+      from failed where ingests.id = failed.id returning ingests.*
+    ), queued as (${QUEUE_ANEW}), noted as (${note('changed', [], { step: 'replay', outcome: 'done' })})
+    select changed.*, pg_notify(${OUTBOX_CHANNEL}, '') from changed order by id`)
+  return rows.map((row) => ingestOf(rowOf(ingests, row)))
+}
+
       update ingests set updated_at = clock_timestamp() from idle where ingests.id = idle.id returning ingests.*
     ), queued as (${QUEUE_AGAIN}), noted as (${note('changed', [], { step: 'requeue', outcome: 'done' })})
     select id, pg_notify(${OUTBOX_CHANNEL}, '') from changed order by id`)

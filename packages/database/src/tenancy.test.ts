@@ -37,7 +37,7 @@ describe('rows of another tenant', () => {
     expect(await ingests.list(stranger, {}, everything)).toEqual([])
     expect(await ingests.list(stranger, { product: ref }, everything)).toEqual([])
     expect(await ingests.list(stranger, { text: ingest.id }, everything)).toEqual([])
-    await expect(ingests.replay(stranger, ingest.id)).rejects.toMatchObject({ code: 'ingest_unknown' })
+    expect(await ingests.replay(stranger, [ingest.id], 60_000)).toEqual([])
   })
 
   it('cannot be changed', async () => {

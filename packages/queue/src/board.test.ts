@@ -1,7 +1,9 @@
+import type { ErrorCode, JobHandler } from '@sluice/core'
 import { ingestJobs } from '@sluice/core/testing'
 import fastify, { type FastifyInstance } from 'fastify'
 import { describe, expect, inject, test, vi } from 'vitest'
 import { jobPath, openBoard } from './board.ts'
+import type { Replay } from './board-retry.ts'
 import type { QueueConnection } from './connection.ts'
 import { openQueue } from './open-queue.ts'
 import { newNamespace, openTestDatabase } from './testing/places.ts'
@@ -19,9 +21,9 @@ describe.skipIf(redisUrl === null)('the board on Redis', () => {
   boardTests((use) => use({ kind: 'redis', url: redisUrl ?? '', namespace: newNamespace() }))
 })
 
-async function openApp(connection: QueueConnection) {
+async function openApp(connection: QueueConnection, replay: Replay = async () => ({ refused: [] })) {
   const app = fastify()
-  await app.register(openBoard({ connection, basePath: '/queues', ingestUrl: (id) => `/ingests/${id}` }))
+  await app.register(openBoard({ connection, basePath: '/queues', ingestUrl: (id) => `/ingests/${id}`, replay }))
   return Object.assign(app, { [Symbol.asyncDispose]: () => app.close() })
 }
 
@@ -79,6 +81,74 @@ function boardTests(withConnection: (use: (connection: QueueConnection) => Promi
       await vi.waitFor(async () => expect(await queue.counts()).toMatchObject({ completed: 1 }), 10_000)
       expect(await getJson(app, path)).toMatchObject({ job: { returnValue: 'committed' }, status: 'completed' })
     }))
+
+  test('shows why an ingest was given up, and replays it instead of its job', () =>
+    withConnection(async (connection) => {
+      await using queue = await openQueue(connection)
+      const [job] = ingestJobs(1)
+      const runs: number[] = []
+      queue.consume(failingAt(1, runs), { concurrency: 1 })
+      await queue.add([job!])
+      await vi.waitFor(async () => expect(await queue.counts()).toMatchObject({ failed: 1 }), 10_000)
+      await using app = await openApp(connection, async (_request, ids) => {
+        await queue.add(ids.map((ingestId) => ({ ingestId, epoch: 2 })))
+        return { refused: [] }
+      })
+      const path = `/queues/api/queues/ingest/${job!.ingestId}-1`
+      expect(await getJson(app, path)).toMatchObject({
+        status: 'failed',
+        job: {
+          failedReason: 'attempts_exhausted: Given up.',
+          stacktrace: [],
+          externalUrl: { href: `/ingests/${job!.ingestId}` },
+        },
+      })
+      expect((await app.inject({ method: 'PUT', url: `${path}/retry` })).statusCode).toBe(204)
+      await vi.waitFor(async () => expect(await queue.counts()).toMatchObject({ failed: 0, completed: 1 }), 10_000)
+      expect(runs).toEqual([1, 2])
+      expect((await app.inject({ method: 'PUT', url: `${path}/retry` })).statusCode).toBe(404)
+      const ended = `/queues/api/queues/ingest/${job!.ingestId}-2/retry`
+      expect((await app.inject({ method: 'PUT', url: ended })).statusCode).toBe(400)
+    }))
+
+  test('retries all that have failed, and says of how many it could not', () =>
+    withConnection(async (connection) => {
+      await using queue = await openQueue(connection)
+      const jobs = ingestJobs(250)
+      queue.consume(failingAt(1), { concurrency: 4 })
+      await queue.add(jobs)
+      await vi.waitFor(async () => expect(await queue.counts()).toMatchObject({ failed: 250 }), 20_000)
+      // Of every ten one has no bytes any more, and of one only the job has failed.
+      const codes = new Map(jobs.map(({ ingestId }, n) => [ingestId, CODES[n % 10]]))
+      const asked: string[] = []
+      await using app = await openApp(connection, async (_request, ids) => {
+        asked.push(...ids)
+        const refused = ids.flatMap((id) => {
+          const code = codes.get(id)
+          return code ? [{ id, code, detail: 'Not any more.' }] : []
+        })
+        return { refused }
+      })
+      const all = { method: 'PUT', url: '/queues/api/queues/ingest/retry/failed' } as const
+      const answer = await app.inject(all)
+      expect([answer.statusCode, answer.json()]).toEqual([200, { retried: 225, skipped: 25 }])
+      expect(asked.toSorted()).toEqual(jobs.map(({ ingestId }) => ingestId).toSorted())
+      // Those whose job was run again have failed again.
+      await vi.waitFor(async () => expect(await queue.counts()).toMatchObject({ failed: 50, waiting: 0, active: 0 }), 20_000)
+      const refused = jobs.find(({ ingestId }) => codes.get(ingestId) === 'ingest_bytes_gone')
+      const one = await app.inject({ method: 'PUT', url: `/queues/api/queues/ingest/${refused!.ingestId}-1/retry` })
+      expect([one.statusCode, one.json()]).toMatchObject([410, { message: 'Not any more.' }])
+      expect((await app.inject({ ...all, url: all.url.replace('failed', 'completed') })).statusCode).toBe(400)
+    }))
+}
+
+const CODES: readonly (ErrorCode | undefined)[] = [undefined, 'ingest_bytes_gone', 'ingest_not_replayable']
+
+function failingAt(failing: number, runs: number[] = []): JobHandler {
+  return async ({ epoch }) => {
+    runs.push(epoch)
+    return epoch === failing ? { kind: 'failed', note: 'attempts_exhausted: Given up.' } : { kind: 'done', note: 'committed' }
+  }
 }
 
 test('answers 503 while the queue cannot be reached', async () => {

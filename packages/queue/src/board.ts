@@ -6,6 +6,7 @@ import { Queue } from 'bullmq'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { OnError, Producer } from './backend.ts'
 import { openBackend, type QueueConnection } from './connection.ts'
+import { type Replay, retryByReplay } from './board-retry.ts'
 import { keepProducer } from './producer.ts'
 import { jobId, parseIngestJob, QUEUES } from './queues.ts'
 import { TIMING } from './timing.ts'
@@ -16,6 +17,7 @@ export interface BoardOptions {
   readonly basePath: string
   /** Where an operator sees the ingest of a job. */
   readonly ingestUrl: (ingestId: IngestId) => string
+  readonly replay: Replay
   readonly onError?: OnError
 }
 
@@ -30,17 +32,21 @@ export function openBoard(options: BoardOptions): FastifyPluginAsync {
     const adapter = new FastifyAdapter().setBasePath(basePath)
     const { replaceQueues } = createBullBoard({ queues: [], serverAdapter: adapter, options: { uiConfig: UI } })
     let shown: Producer | null = null
+    let shownBy: BullMQAdapter | null = null
 
     app.addHook('onRequest', async (_request, reply) => {
       try {
         const current = await producer.ask(async (producer) => producer)
-        if (current !== shown) replaceQueues([adapt(current, options)])
+        if (current === shown) return
+        shownBy = adapt(current, options)
+        replaceQueues([shownBy])
         shown = current
       } catch (error) {
         onError(error)
         await refuse(reply)
       }
     })
+    retryByReplay(app, { basePath, adapter: () => shownBy, replay: options.replay })
     app.addHook('onClose', () => producer.close())
     await app.register(adapter.registerPlugin(), { prefix: basePath })
   }

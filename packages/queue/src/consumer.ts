@@ -23,7 +23,9 @@ export function startConsumer(
     const payload = parseIngestJob(job.data)
     if (!payload) throw new UnrecoverableError('the payload is not one that Sluice has written')
     const outcome = await handler(payload, interrupting.signal)
-    return outcome.kind === 'done' ? outcome.note : putBack(job, token, outcome)
+    if (outcome.kind === 'again') return putBack(job, token, outcome)
+    if (outcome.kind === 'failed') throw givenUp(outcome.note)
+    return outcome.note
   }
 
   const running = (async () => {
@@ -52,6 +54,11 @@ export function startConsumer(
   }
 
   return { stop: (graceMs) => (stopped ??= stop(graceMs)) }
+}
+
+/** BullMQ shows an error's stack beside its message, and ours would tell nothing but this place. */
+function givenUp(note: string): UnrecoverableError {
+  return Object.assign(new UnrecoverableError(note), { stack: '' })
 }
 
 /** What BullMQ's processors throw to say that the job has been moved. Neither counts as an attempt. */

@@ -38,7 +38,10 @@ export async function openQueue(connection: QueueConnection, options: QueueOptio
 
   const queue: IngestQueue = {
     async add(jobs, { lane = 'interactive', again = false } = {}) {
-      if (again) await producer.ask((bull) => forgetEnded(bull, jobs.map(jobId)))
+      if (again) await producer.ask((bull) => forgetEnded(bull, jobs.map(jobId), ENDED))
+      const replayed = jobs.filter(({ epoch }) => epoch > 0)
+      const before = replayed.map((job) => jobId({ ...job, epoch: job.epoch - 1 }))
+      if (before.length > 0) await producer.ask((bull) => forgetEnded(bull, before, ['failed']))
       const bullJobs = jobs.map((job) => toBullJob(job, lane))
       if (jobs.length > 0) await producer.ask((bull) => addAll(bull, bullJobs))
     },
@@ -86,12 +89,11 @@ async function addAll(producer: Producer, jobs: readonly ReturnType<typeof toBul
   else for (const { name, data, opts } of jobs) await producer.add(name, data, opts)
 }
 
+const ENDED = ['completed', 'failed']
+
 /** BullMQ would take a job that it still shows for one that is there. One that ends at this moment has done its work. */
-async function forgetEnded(producer: Producer, jobIds: readonly string[]): Promise<void> {
-  for (const id of jobIds) {
-    const state = await producer.getJobState(id)
-    if (state === 'completed' || state === 'failed') await producer.remove(id)
-  }
+async function forgetEnded(producer: Producer, jobIds: readonly string[], states: readonly string[]): Promise<void> {
+  for (const id of jobIds) if (states.includes(await producer.getJobState(id))) await producer.remove(id)
 }
 
 function toBullJob(job: IngestJob, lane: Lane) {

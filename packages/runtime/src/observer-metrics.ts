@@ -20,6 +20,7 @@ function createCounters(metrics: Registry) {
     shed: counter('intake_shed', 'Requests turned away because there was too much, by the limit that was reached.', 'bound'),
     postponed: counter('ingests_postponed', 'Attempts that will be repeated.'),
     requeued: counter('ingests_requeued', 'Idle ingests that were queued again.'),
+    replayed: counter('ingests_replayed', 'Failed ingests that somebody had tried again.'),
     unparked: counter('ingests_unparked', 'Parked ingests that upkeep found with their product there.'),
     expired: counter('ingests_expired', 'Parked ingests whose product did not come in time.'),
     relayed: counter('outbox_relayed', 'Jobs taken from the outbox to the queue.'),
@@ -71,6 +72,8 @@ function count(event: Observed, counters: Counters, durations: Durations): void 
       return counters.postponed.inc()
     case 'ingest.requeued':
       return counters.requeued.inc(event.ingestIds.length)
+    case 'ingest.replayed':
+      return counters.replayed.inc(event.ingestIds.length)
     case 'ingest.unparked':
       return counters.unparked.inc(event.ingestIds.length)
     case 'ingest.expired':

@@ -32,6 +32,7 @@ const SEVERITIES = {
   'ingest.postponed': 'warn',
   'outbox.relayed': 'debug',
   'ingest.requeued': 'warn',
+  'ingest.replayed': 'info',
   'ingest.unparked': 'info',
   'ingest.expired': 'info',
   'staging.swept': 'info',

@@ -27,6 +27,7 @@ import { productTests } from './suites/database-products.ts'
 import { propertyTests } from './suites/database-properties.ts'
 import { replacingTests } from './suites/database-replacing.ts'
 import { signalTests } from './suites/database-signals.ts'
+import { replayTests } from './suites/database-replays.ts'
 import { storeViewTests } from './suites/database-store-views.ts'
 import { tenancyTests } from './suites/database-tenancy.ts'
 import { tokenTests } from './suites/database-tokens.ts'
@@ -68,6 +69,7 @@ const THEMES: Readonly<Record<string, (subject: Subject) => void>> = {
   'lists of ingests': listTests,
   'idempotency keys': idempotencyTests,
   'the outbox and what is idle': outboxTests,
+  replays: replayTests,
   'webhooks in': hookTests,
   'lanes and turns': laneTests,
   'what waits for its product': parkingTests,

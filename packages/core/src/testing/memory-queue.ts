@@ -35,11 +35,16 @@ export function memoryQueue(): TestedQueue {
     else entry.state = 'failed'
   }
 
+  function forgetFailed(id: string): void {
+    if (entries.get(id)?.state === 'failed') entries.delete(id)
+  }
+
   return {
     async add(jobs, { lane = 'interactive', again = false } = {}) {
       for (const job of jobs) {
         const id = `${job.ingestId}-${job.epoch}`
         const known = entries.get(id)
+        forgetFailed(`${job.ingestId}-${job.epoch - 1}`)
         if (again && (known?.state === 'completed' || known?.state === 'failed')) entries.delete(id)
         if (!entries.has(id)) entries.set(id, { job, lane, state: 'waiting', failures: 0 })
       }
@@ -96,7 +101,7 @@ function memoryConsumer({ take, comeBack, fail, handler, concurrency }: Consumer
     try {
       const outcome = await handler(entry.job, interrupting.signal)
       if (outcome.kind === 'again') comeBack(entry, outcome.waitMs)
-      else entry.state = 'completed'
+      else entry.state = outcome.kind === 'failed' ? 'failed' : 'completed'
     } catch {
       fail(entry) // As the real ones do: the error is the handler's own to tell.
     }

@@ -108,6 +108,25 @@ function processing(open: Open): void {
     expect(most).toBe(3)
   })
 
+  test('shows a job that was given up as failed, until its ingest is queued under a new epoch', async () => {
+    await using queue = await open()
+    const [dead, other] = ingestJobs(2) as [IngestJob, IngestJob]
+    let starts = 0
+    const failed: JobOutcome = { kind: 'failed', note: 'attempts_exhausted' }
+    const handler: JobHandler = async ({ epoch }) => {
+      starts++
+      return epoch === 1 ? failed : DONE
+    }
+    queue.consume(handler, { concurrency: 1 })
+    await queue.add([dead, other])
+    await eventually(async () => expect(await queue.counts()).toMatchObject({ failed: 2, waiting: 0, active: 0 }))
+    await queue.add([dead])
+    expect(await queue.counts()).toMatchObject({ failed: 2, waiting: 0 })
+    await queue.add([{ ...dead, epoch: 2 }])
+    await eventually(async () => expect(await queue.counts()).toMatchObject({ failed: 1, completed: 1, waiting: 0, active: 0 }))
+    expect(starts).toBe(3)
+  })
+
   test('answers a ping', async () => {
     await using queue = await open()
     await expect(queue.ping()).resolves.toBeUndefined()

@@ -141,6 +141,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Entry>> = {
   row_conflicted: invalid,
   park_expired: invalid,
   ingest_not_replayable: conflicted,
+  ingest_bytes_gone: inOurWords(410),
   signature_invalid: CLIENT_INVALID,
   webhook_unknown: missing,
   webhook_delivery_unknown: missing,

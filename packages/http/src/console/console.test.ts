@@ -13,6 +13,7 @@ let close = async (): Promise<void> => undefined
 async function start(options: Partial<ConsoleOptions> = {}): Promise<void> {
   const app = await buildConsole({
     database: stub.database,
+    replay: stub.replay,
     board: async (app) => {
       app.setErrorHandler((_error, _request, reply) => reply.code(500).send('the board answers'))
       app.get('/queues/', async () => 'the board')
@@ -300,6 +301,15 @@ describe('the pages', () => {
     const again = await post(`/ingests/${id}/replay`, {}, session)
     expect(again.status).toBe(409)
     expect(await again.text()).toContain('ingest_not_replayable')
+  })
+
+  test('say why a failed ingest cannot be replayed, and offer no button', async () => {
+    const { tokenId: _, ...session } = await adminSession()
+    const finishedAt = new Date(Date.now() - stub.limits.failedBytesMsMax)
+    const id = stub.addIngest({ state: 'failed', problem: { code: 'attempts_exhausted', detail: 'Given up.' }, finishedAt })
+    const page = await (await get(`/ingests/${id}`, session)).text()
+    expect(page).toContain('Send the file again.')
+    expect(page).not.toContain('>Replay<')
   })
 })
 

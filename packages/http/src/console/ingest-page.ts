@@ -9,6 +9,7 @@ import {
   type IngestJob,
   isTerminal,
   isUuid,
+  type Limits,
   type Product,
   type ProductImage,
   type Problem,
@@ -16,6 +17,7 @@ import {
   type TenantId,
   shownUrl,
   type TimelineEntry,
+  whyNotReplayable,
 } from '@sluice/core'
 import { callerOf } from '../authenticate.ts'
 import { type Content, type Html, html } from './html.ts'
@@ -25,6 +27,8 @@ import { badge, duration, moment } from './words.ts'
 
 export interface IngestPageOptions {
   readonly database: Database
+  readonly limits: Limits
+  readonly replay: (tenantId: TenantId, id: IngestId) => Promise<Ingest>
   /** Where the board shows a job; null where it cannot be linked. */
   readonly jobPath: ((job: IngestJob) => string) | null
 }
@@ -38,14 +42,14 @@ export function ingestRoutes(app: FastifyInstance, options: IngestPageOptions): 
     const story = await findStory(database, callerOf(request).tenantId, ingestId(request))
     return sendPage(request, reply, {
       title: `Ingest ${story.ingest.id}`,
-      content: page(story, options.jobPath),
+      content: page(story, options),
       ...(!isTerminal(story.ingest.state) && { refreshSeconds: 5 }),
     })
   })
 
   app.post('/ingests/:ingest/replay', async (request: IngestRequest, reply) => {
     const { tenantId, tokenId } = callerOf(request)
-    const { id } = await database.ingests.replay(tenantId, ingestId(request))
+    const { id } = await options.replay(tenantId, ingestId(request))
     request.log.info({ ingestId: id, tokenId }, 'replayed from the console')
     return reply.redirect(`/ingests/${id}`, 303)
   })
@@ -81,13 +85,16 @@ async function findStory(database: Database, tenantId: TenantId, id: IngestId): 
   return { ingest, timeline, product, file, placed }
 }
 
-function page(story: Story, jobPath: IngestPageOptions['jobPath']): Html {
+function page(story: Story, { jobPath, limits }: IngestPageOptions): Html {
   const { ingest, timeline } = story
+  const isFailed = ingest.state === 'failed'
+  const refusal = isFailed ? whyNotReplayable(ingest, { limits, now: () => new Date() }) : null
   return html`<p class="path"><a href="/">Ingests</a> / <code>${ingest.id}</code></p>
     <div class="title">
       <h1>${fileName(story)}</h1>
-      ${badge(ingest.state)}${ingest.state === 'failed' && replayButton(ingest)}
+      ${badge(ingest.state)}${isFailed && !refusal && replayButton(ingest)}
     </div>
+    ${refusal && html`<p class="hint">It cannot be replayed. ${refusal.detail}</p>`}
     ${ingest.problem && problemBox(ingest.problem)}
     <div class="columns">
       ${facts('Request', requestFacts(story, jobPath))} ${story.file && facts('File', fileFacts(story.file))}

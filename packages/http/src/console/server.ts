@@ -1,5 +1,14 @@
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import { type Database, DEFAULT_LIMITS, ERRORS, type IngestJob, type Limits } from '@sluice/core'
+import {
+  type Database,
+  DEFAULT_LIMITS,
+  ERRORS,
+  type Ingest,
+  type IngestId,
+  type IngestJob,
+  type Limits,
+  type TenantId,
+} from '@sluice/core'
 import { type OpsOptions, registerOps } from '../ops.ts'
 import { asSluiceError, handleError } from '../problem.ts'
 import { bareServer } from '../server.ts'
@@ -17,6 +26,8 @@ export interface ConsoleOptions extends Pick<OpsOptions, 'metrics' | 'checks'> {
   readonly database: Database
   /** Bull Board, which mounts itself at `BOARD_PATH` of the layout. */
   readonly board: FastifyPluginAsync
+  /** Throws where it cannot be replayed. */
+  readonly replay: (tenantId: TenantId, id: IngestId) => Promise<Ingest>
   /** Where the board shows a job. */
   readonly jobPath?: (job: IngestJob) => string
   /** How browsers reach the console, where that is not what requests say: behind a proxy, and above all one that speaks https. */
@@ -41,7 +52,7 @@ export async function buildConsole(options: ConsoleOptions): Promise<FastifyInst
     pages.setErrorHandler(sendError)
     await loginRoutes(pages, { database, sessions })
     overviewRoutes(pages, database)
-    ingestRoutes(pages, { database, jobPath: jobPath ?? null })
+    ingestRoutes(pages, { database, limits, replay: options.replay, jobPath: jobPath ?? null })
   })
   await app.register(async (queues) => {
     boardSecurityHeaders(queues)

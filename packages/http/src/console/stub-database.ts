@@ -51,14 +51,6 @@ export function stubDatabase() {
           .filter((ingest) => filter.text === undefined || JSON.stringify(ingest.source).includes(filter.text))
           .toSorted((a, b) => (a.id < b.id ? 1 : -1))
           .slice(0, page.limit),
-      replay: async (tenantId: TenantId, id: IngestId) => {
-        const ingest = find(tenantId, id)
-        if (!ingest) throw new SluiceError('ingest_unknown')
-        if (ingest.state !== 'failed') throw new SluiceError('ingest_not_replayable')
-        const replayed = { ...ingest, state: 'received' as const, epoch: ingest.epoch + 1, problem: null, finishedAt: null }
-        ingests[ingests.indexOf(ingest)] = replayed
-        return replayed
-      },
       census: async () => {
         const count = (state: IngestState) => ingests.filter((ingest) => ingest.state === state).length
         return {
@@ -73,6 +65,14 @@ export function stubDatabase() {
   return {
     database: stub as unknown as Database,
     limits: DEFAULT_LIMITS,
+    replay: async (tenantId: TenantId, id: IngestId): Promise<Ingest> => {
+      const ingest = find(tenantId, id)
+      if (!ingest) throw new SluiceError('ingest_unknown')
+      if (ingest.state !== 'failed') throw new SluiceError('ingest_not_replayable')
+      const replayed = { ...ingest, state: 'received' as const, epoch: ingest.epoch + 1, problem: null, finishedAt: null }
+      ingests[ingests.indexOf(ingest)] = replayed
+      return replayed
+    },
     addToken(role: TokenRole, name = role as string): { secret: string; tokenId: TokenId } {
       const tokenId = randomUUIDv7() as TokenId
       const secret = `sluice_${randomUUIDv7()}`

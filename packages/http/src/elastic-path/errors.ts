@@ -185,6 +185,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   row_conflicted: invalid,
   park_expired: invalid,
   ingest_not_replayable: conflicted,
+  ingest_bytes_gone: inOurWords(410, 'Gone'),
   version_required: inOurWords(428, 'Precondition Required'),
 
   sku_taken: { status: 422, title: 'Failed Validation', detail: 'data.attributes.sku: Must be unique amongst products.' },

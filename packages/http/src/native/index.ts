@@ -12,6 +12,7 @@ import { hookRoutes } from './hooks.ts'
 import { imageChangeRoutes } from './image-changes.ts'
 import { imageRoutes } from './images.ts'
 import { importRoutes } from './imports.ts'
+import { ingestReplayRoutes } from './ingest-replays.ts'
 import { ingestRoutes } from './ingests.ts'
 import { openApi } from './openapi.ts'
 import { productRoutes } from './products.ts'
@@ -37,6 +38,7 @@ export async function nativeApi(app: FastifyInstance, options: NativeOptions): P
         imageChangeRoutes,
         fileRoutes,
         ingestRoutes,
+        ingestReplayRoutes,
         importRoutes,
         catalogueRoutes,
       ])

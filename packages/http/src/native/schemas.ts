@@ -147,6 +147,19 @@ const ingestFields = {
   attempts: Type.Integer(),
   result: nullable(Type.Object({ file_id: uuid, file: link, image_id: nullable(uuid), image: nullable(link) })),
   error: nullable(Problem),
+  replay: Type.Optional(
+    nullable(
+      Type.Object(
+        {
+          possible: Type.Boolean(),
+          until: nullable(Type.String({ format: 'date-time', description: 'So long its bytes are kept; `null`: for ever.' })),
+          code: nullable(Type.String({ description: 'Why not. Stable; meant for programs.' })),
+          detail: nullable(Type.String()),
+        },
+        { description: 'Where ingests are read: whether one that has failed can be tried again.' },
+      ),
+    ),
+  ),
   created_at: time,
   updated_at: time,
   finished_at: nullable(time),

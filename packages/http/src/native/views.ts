@@ -3,12 +3,15 @@ import {
   ERRORS,
   type File,
   type Ingest,
+  type IntakeWorld,
   isMain,
   type Problem,
   type Product,
   type ProductImage,
+  replayableUntil,
   shownUrl,
   type TimelineEntry,
+  whyNotReplayable,
 } from '@sluice/core'
 
 export const productPath = (productId: string) => `/v1/products/${productId}`
@@ -109,6 +112,18 @@ export function ingestView(ingest: Ingest) {
     finished_at: ingest.finishedAt?.toISOString() ?? null,
     links: { self, events: `${self}/events` },
   }
+}
+
+/** Where somebody may want to replay it; what only the store knows is told by the replay itself. */
+export function replayableView(ingest: Ingest, world: Pick<IntakeWorld, 'limits' | 'now'>) {
+  const isDead = ingest.state === 'failed' || ingest.state === 'rejected'
+  return { ...ingestView(ingest), replay: isDead ? replayView(ingest, world) : null }
+}
+
+function replayView(ingest: Ingest, world: Pick<IntakeWorld, 'limits' | 'now'>) {
+  const refusal = whyNotReplayable(ingest, world)
+  if (refusal) return { possible: false, until: null, ...refusal }
+  return { possible: true, until: replayableUntil(ingest, world.limits)?.toISOString() ?? null, code: null, detail: null }
 }
 
 export function timelineView({ at, step, attempt, outcome, durationMs, detail }: TimelineEntry) {

@@ -153,6 +153,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   row_conflicted: inOurWords,
   park_expired: inOurWords,
   ingest_not_replayable: inOurWords,
+  ingest_bytes_gone: inOurWords,
   signature_invalid: tokenRejected,
   webhook_unknown: inOurWords,
   webhook_delivery_unknown: inOurWords,

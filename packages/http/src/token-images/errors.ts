@@ -122,6 +122,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   row_conflicted: inOurWords,
   park_expired: inOurWords,
   ingest_not_replayable: inOurWords,
+  ingest_bytes_gone: inOurWords,
   signature_invalid: detail(401, 'Invalid token.'),
   webhook_unknown: notFound,
   webhook_delivery_unknown: notFound,

@@ -6,13 +6,15 @@ import type { IngestFilter } from '../../ports.ts'
 export function listIngests(
   tables: Tables,
   tenantId: TenantId,
-  { states, product, createdFrom, createdTo, text }: IngestFilter,
+  { states, ids, codes, product, createdFrom, createdTo, text }: IngestFilter,
   { before, limit }: { before: IngestId | null; limit: number },
 ): readonly Ingest[] {
   const productId = product?.kind === 'id' ? product.id : product && findProduct(tables, tenantId, product)?.product.id
   return [...tables.ingests.values()]
     .filter((ingest) => ingest.tenantId === tenantId && (before === null || ingest.id < before))
     .filter((ingest) => !states || states.includes(ingest.state))
+    .filter(({ id }) => !ids || ids.includes(id))
+    .filter(({ problem }) => !codes || codes.some((code) => code === problem?.code || code === problem?.details?.['cause']))
     .filter(({ target }) => !product || (target && target.productId === productId))
     .filter(({ createdAt }) => (!createdFrom || createdAt >= createdFrom) && (!createdTo || createdAt <= createdTo))
     .filter((ingest) => !text || mentions(tables, ingest, text.toLowerCase()))

@@ -83,15 +83,20 @@ export function memoryIngests(tables: Tables): Ingests {
       writeIngest(tables, { ...ingest, source, fetched: { ...fetched, fileName: source.fileName } }, {})
     },
 
-    async replay(tenantId, id) {
-      const ingest = find(tenantId, id)
-      if (!ingest) throw new SluiceError('ingest_unknown')
-      if (ingest.state !== 'failed') throw new SluiceError('ingest_not_replayable')
-      const { epoch } = ingest
-      const anew = { ...ingest, state: 'received', attempts: 0, epoch: epoch + 1, problem: null, finishedAt: null } as const
-      const replayed = writeIngest(tables, anew, { own: { step: 'replay', outcome: 'done' } })
-      enqueue(tables, replayed, replayed.updatedAt)
-      return replayed
+    async replay(tenantId, ids, failedMs) {
+      const known = [...new Set(ids)]
+        .toSorted()
+        .map((id) => find(tenantId, id))
+        .filter((ingest) => ingest !== null)
+      return known
+        .filter((ingest) => mayBeReplayed(tables, ingest, failedMs))
+        .map((ingest) => {
+          const { epoch } = ingest
+          const anew = { ...ingest, state: 'received', attempts: 0, epoch: epoch + 1, problem: null, finishedAt: null } as const
+          const replayed = writeIngest(tables, anew, { own: { step: 'replay', outcome: 'done' } })
+          enqueue(tables, replayed, replayed.updatedAt)
+          return replayed
+        })
     },
 
     async requeueIdle(idleMs, limit) {
@@ -169,3 +174,8 @@ function needsBytes({ now }: Tables, { state, finishedAt }: Ingest, failedMs: nu
   if (state === 'committed' || state === 'rejected') return false
   return finishedAt === null || now().getTime() - finishedAt.getTime() < failedMs
 }
+function mayBeReplayed(tables: Tables, ingest: Ingest, failedMs: number): boolean {
+  const { state, source } = ingest
+  return state === 'failed' && (source.kind === 'url' || source.kind === 'file' || needsBytes(tables, ingest, failedMs))
+}
+

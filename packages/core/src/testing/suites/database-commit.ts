@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { FileId, ImageId, IngestId, ProductId, TokenId } from '../../ids.ts'
 import { aCommit, aFacts, aNewIngest, aPlacement, aTimelineEntry, newDigest, newId } from '../builders.ts'
-import { expectRefusal, LIMITS, present, refOf, type Subject } from './catalogue.ts'
+import { expectRefusal, LIMITS, LONG_MS, present, refOf, type Subject } from './catalogue.ts'
 
 export function commitTests({ catalogue }: Subject): void {
   const ingests = () => catalogue().database.ingests
@@ -111,7 +111,7 @@ export function commitTests({ catalogue }: Subject): void {
     const product = await catalogue().newProduct()
     const ingest = await catalogue().acceptFor(product)
     await ingests().end(ingest.id, 'failed', { code: 'attempts_exhausted', detail: '' }, [])
-    await ingests().replay(product.tenantId, ingest.id)
+    await ingests().replay(product.tenantId, [ingest.id], LONG_MS)
     expect(await catalogue().commit(ingest)).toBe('committed')
     expect((await catalogue().imagesOf(product)).images).toHaveLength(1)
   })

@@ -97,9 +97,28 @@ export function concurrencyTests({ catalogue }: Subject): void {
     const { ingests } = catalogue().database
     const { id, tenantId } = await catalogue().accept()
     await ingests.end(id, 'failed', { code: 'internal_error', detail: '' }, [])
-    const answers = await codes(10, () => ingests.replay(tenantId, id))
-    expect(answers.sort(nullLast)).toEqual(refused(10, 'ingest_not_replayable'))
+    const answers = await atOnce(10, () => ingests.replay(tenantId, [id], LONG_MS))
+    expect(answers.flat()).toHaveLength(1)
     expect((await ingests.find(tenantId, id))?.epoch).toBe(1)
+  })
+
+  test('ten replays of the same fifty, whatever their order, replay each once', async () => {
+    const { ingests } = catalogue().database
+    const ids: IngestId[] = []
+    for (const _ of range(50)) {
+      const { id } = await catalogue().accept()
+      await ingests.end(id, 'failed', { code: 'internal_error', detail: '' }, [])
+      ids.push(id)
+    }
+    let turn = 0
+    const answers = await atOnce(10, () => ingests.replay(catalogue().home, turn++ % 2 ? ids : ids.toReversed(), LONG_MS))
+    expect(
+      answers
+        .flat()
+        .map(({ id }) => id)
+        .toSorted(),
+    ).toEqual(ids.toSorted())
+    for (const id of ids) expect((await ingests.timeline(catalogue().home, id)).at(-1)?.step).toBe('replay')
   })
 
   test('one SKU goes to one of ten products, one hash to one of ten tokens', async () => {

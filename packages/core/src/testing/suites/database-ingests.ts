@@ -3,7 +3,7 @@ import type { Problem } from '../../errors.ts'
 import type { IngestId, ProductId } from '../../ids.ts'
 import type { Ingest } from '../../ingest.ts'
 import { aNewIngest, aPlacement, aStagedSource, aTimelineEntry, newId } from '../builders.ts'
-import { eventually, expectRefusal, LONG_MS, present, SHORT_MS, type Subject } from './catalogue.ts'
+import { eventually, LONG_MS, present, SHORT_MS, type Subject } from './catalogue.ts'
 
 const OUTAGE: Problem = { code: 'service_unavailable', detail: 'The store is away.' }
 const CORRUPT: Problem = { code: 'image_corrupt', detail: 'Not "decodable": ü', details: { frame: 3, nested: { at: [1, 2] } } }
@@ -19,6 +19,7 @@ export function ingestTests({ catalogue }: Subject): void {
     await ingests().end(ingest.id, 'failed', GIVEN_UP, [])
     return find(ingest)
   }
+  const replay = async ({ tenantId, id }: Ingest) => present((await ingests().replay(tenantId, [id], LONG_MS))[0])
 
   acceptTests()
   startTests()
@@ -118,7 +119,7 @@ export function ingestTests({ catalogue }: Subject): void {
 
     test('start of another epoch than the present one is nothing', async () => {
       const ingest = await failed()
-      const { epoch } = await ingests().replay(ingest.tenantId, ingest.id)
+      const { epoch } = await replay(ingest)
       expect(await ingests().start(ingest.id, epoch - 1)).toBeNull()
       expect(await ingests().start(ingest.id, epoch + 1)).toBeNull()
       expect(await find(ingest)).toMatchObject({ state: 'received', attempts: 0 })
@@ -217,7 +218,7 @@ export function ingestTests({ catalogue }: Subject): void {
   function replayTests(): void {
     test('replay receives a failed one anew', async () => {
       const ingest = await failed()
-      const replayed = await ingests().replay(ingest.tenantId, ingest.id)
+      const replayed = await replay(ingest)
       const anew = { state: 'received', attempts: 0, epoch: 1, problem: null, finishedAt: null } as const
       expect(replayed).toEqual({ ...ingest, ...anew, updatedAt: replayed.updatedAt })
       expect(await find(ingest)).toEqual(replayed)
@@ -231,10 +232,10 @@ export function ingestTests({ catalogue }: Subject): void {
       await catalogue().commit(committed)
       for (const ingest of [await catalogue().accept(), await started(), rejected, committed]) {
         const before = await find(ingest)
-        await expectRefusal(ingests().replay(ingest.tenantId, ingest.id), 'ingest_not_replayable')
+        expect(await ingests().replay(ingest.tenantId, [ingest.id], LONG_MS)).toEqual([])
         expect(await find(ingest)).toEqual(before)
       }
-      await expectRefusal(ingests().replay(catalogue().home, newId() as IngestId), 'ingest_unknown')
+      expect(await ingests().replay(catalogue().home, [newId() as IngestId, 'no uuid' as IngestId], LONG_MS)).toEqual([])
     })
 
     test('the timeline is told in the order in which it was written', async () => {
@@ -244,7 +245,7 @@ export function ingestTests({ catalogue }: Subject): void {
       await ingests().release(ingest.id, { forgiveAttempt: false, problem: null, timeline: [late, early] })
       await ingests().start(ingest.id, 0)
       await ingests().end(ingest.id, 'failed', GIVEN_UP, [])
-      await ingests().replay(ingest.tenantId, ingest.id)
+      await replay(ingest)
       expect(await stepsOf(ingest)).toEqual(['accept', 'start', 'store', 'extract', 'start', 'finish', 'replay'])
     })
   }

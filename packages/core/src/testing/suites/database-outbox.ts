@@ -88,7 +88,7 @@ export function outboxTests({ openOwn }: Subject): void {
     const { id } = await own.accept()
     await relayAll(own.database)
     await ingests.end(id, 'failed', GIVEN_UP, [])
-    await ingests.replay(own.home, id)
+    await ingests.replay(own.home, [id], LONG_MS)
     expect(jobsOf(await outbox.claim(roomFor(10), LONG_MS))).toEqual([{ ingestId: id, epoch: 1 }])
   })
 

@@ -67,7 +67,7 @@ export function signalTests({ catalogue }: Subject): void {
     const { id, tenantId } = await catalogue().accept()
     await eventually(() => expect(claimed).toContain(`${id} 0`))
     await ingests.end(id, 'failed', PROBLEM, [])
-    await ingests.replay(tenantId, id)
+    await ingests.replay(tenantId, [id], LONG_MS)
     await eventually(() => expect(claimed).toContain(`${id} 1`))
   })
 
