@@ -129,6 +129,7 @@ async function attach(database: Database, tenantId: TenantId, productId: Product
     {
       ingestId: ingest.id,
       attempt: 1,
+      since: ingest.updatedAt,
       file: { kind: 'new', id: randomUUID() as FileId, name: null, facts, reuses: false },
       image: { kind: 'attach', id, stem: 'image', placement: AT_THE_END },
       timeline: [],

@@ -97,6 +97,12 @@ export type Target = { readonly productId: ProductId } & (
   | { readonly kind: 'replace'; readonly imageId: ImageId; readonly change: ImageChange }
 )
 
+/** Why an ingest that had been started waits for its next start, and until when. `turn`: enough is fetched from its host as it is. */
+export interface Postponed {
+  readonly because: 'outage' | 'error' | 'source' | 'turn' | 'shutdown'
+  readonly until: Date
+}
+
 /** One accepted request to bring one image somewhere. */
 export interface Ingest {
   readonly id: IngestId
@@ -114,6 +120,8 @@ export interface Ingest {
   readonly attempts: number
   /** How often it was queued anew; a job of an earlier epoch is stale. */
   readonly epoch: number
+  /** Until it is started again. */
+  readonly postponed: Postponed | null
   readonly result: { readonly fileId: FileId; readonly imageId: ImageId | null } | null
   readonly problem: Problem | null
   readonly createdAt: Date

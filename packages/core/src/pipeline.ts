@@ -1,7 +1,15 @@
 import { isOutage, isRefusal, type Problem, SluiceError } from './errors.ts'
 import type { Facts, File } from './file.ts'
 import { failpoint } from './failpoint.ts'
-import { type Ingest, isTerminal, type IngestState, stagedKeysOf, type StagedSource, type TimelineEntry } from './ingest.ts'
+import {
+  type Ingest,
+  isTerminal,
+  type IngestState,
+  type Postponed,
+  stagedKeysOf,
+  type StagedSource,
+  type TimelineEntry,
+} from './ingest.ts'
 import type { IngestJob, Inspection, JobOutcome, LocalCopy, World } from './ports.ts'
 import { outageWaitMs, retryWaitMs, sourceWaitMs } from './retry.ts'
 import { commit } from './steps/commit.ts'
@@ -140,8 +148,14 @@ async function settle(run: Run, ingest: Ingest, error: unknown): Promise<JobOutc
 
   const forgiveAttempt = interrupted || isOutage(error)
   const waitMs = interrupted ? 0 : waitMsAfter(error, ingest, world)
-  await world.database.ingests.release(ingest.id, { forgiveAttempt, problem: problemOf(error), timeline })
+  const postponed = { because: interrupted ? 'shutdown' : becauseOf(error), waitMs } as const
+  await world.database.ingests.release(ingest.id, { forgiveAttempt, problem: problemOf(error), timeline, postponed })
   return postpone(run, waitMs, error)
+}
+
+function becauseOf(error: unknown): Postponed['because'] {
+  if (isOutage(error)) return 'outage'
+  return SluiceError.is(error, 'source_unavailable') ? 'source' : 'error'
 }
 
 function waitMsAfter(error: unknown, { attempts }: Ingest, world: World): number {
@@ -151,7 +165,7 @@ function waitMsAfter(error: unknown, { attempts }: Ingest, world: World): number
 }
 
 async function putBack({ world }: Run, { id }: Ingest, { waitMs, message }: NotYet): Promise<JobOutcome> {
-  await world.database.ingests.putBack(id)
+  await world.database.ingests.putBack(id, { because: 'turn', waitMs })
   return { kind: 'again', waitMs, note: message }
 }
 
@@ -160,13 +174,13 @@ async function giveUp(run: Run, ingest: Ingest, error: unknown): Promise<JobOutc
   const problem: Problem = {
     code: 'attempts_exhausted',
     detail: `Given up after ${run.world.limits.attemptsMax} attempts. ${last}`,
+    ...(error !== null && { details: { step: run.timeline.at(-1)?.step ?? null, cause: problemOf(error).code } }),
   }
   return end(run, ingest, 'failed', problem, error)
 }
 
 /** Of two runs of one ingest only the first may say how it ended, and with that whether its bytes are still needed. */
 async function end(
-    ...(error !== null && { details: { step: run.timeline.at(-1)?.step ?? null, cause: problemOf(error).code } }),
   run: Run,
   ingest: Ingest,
   state: 'rejected' | 'failed',
@@ -192,13 +206,13 @@ async function finish(
   const totalMs = world.now().getTime() - ingest.createdAt.getTime()
   world.observer.observe({ kind: 'ingest.ended', ingestId: ingest.id, state, code: problem?.code ?? null, totalMs, cause })
   failpoint('w-before-ack')
+  if (state === 'failed') return { kind: 'failed', note: `${problem?.code ?? state}: ${problem?.detail ?? ''}` }
   return { kind: 'done', note: problem ? `${state}: ${problem.code}` : state }
 }
 
 function postpone(run: Run, waitMs: number, cause: unknown): JobOutcome {
   run.world.observer.observe({ kind: 'ingest.postponed', ingestId: run.job.ingestId, waitMs, cause })
   return { kind: 'again', waitMs, note: problemOf(cause).detail }
-  if (state === 'failed') return { kind: 'failed', note: `${problem?.code ?? state}: ${problem?.detail ?? ''}` }
 }
 
 /** What may be told of an error. The text of one that is not ours stays in the log. */

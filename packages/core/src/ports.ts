@@ -20,8 +20,10 @@ import type {
   WebhookDeliveryId,
   WebhookId,
 } from './ids.ts'
+import type { Blobs } from './blob.ts'
+import type { Examinations } from './examination.ts'
 import type { FetchSlots } from './fetch-slots.ts'
-import type { Ingest, IngestState, Lane, Parking, Placement, Source, StagedSource, TimelineEntry } from './ingest.ts'
+import type { Ingest, IngestState, Lane, Parking, Placement, Postponed, Source, StagedSource, TimelineEntry } from './ingest.ts'
 import type { Limits } from './limits.ts'
 import type { ImageList, ImageRef, Product, ProductImage, ProductRef } from './product-image.ts'
 import type { Uploads } from './upload.ts'
@@ -71,6 +73,7 @@ export interface Database {
   readonly hierarchies: Hierarchies
   readonly images: ProductImages
   readonly files: Files
+  readonly blobs: Blobs
   readonly ingests: Ingests
   readonly outbox: Outbox
   readonly imports: Imports
@@ -80,6 +83,7 @@ export interface Database {
   readonly uploads: Uploads
   readonly hooks: Hooks
   readonly webhooks: Webhooks
+  readonly examinations: Examinations
   readonly signals: Signals
   /** Resolves when a query was answered; throws `service_unavailable`. */
   ping(): Promise<void>
@@ -368,6 +372,8 @@ export interface NewIngest {
 export interface Commit {
   readonly ingestId: IngestId
   readonly attempt: number
+  /** When the run began, by the database's clock: a blob whose removal was not over by then may not be there. */
+  readonly since: Date
   readonly file:
     | { readonly kind: 'new'; readonly id: FileId; readonly name: string | null; readonly facts: Facts; readonly reuses: boolean }
     | { readonly kind: 'existing'; readonly id: FileId }
@@ -382,15 +388,20 @@ export interface Commit {
 export interface IngestFilter {
   /** None of them: nothing is found. */
   readonly states?: readonly IngestState[]
+  readonly ids?: readonly IngestId[]
+  /** Those of its problem, or of the last error before it was given up. */
+  readonly codes?: readonly string[]
   readonly product?: ProductRef
   /** Both ends are included. */
   readonly createdFrom?: Date
   readonly createdTo?: Date
   /** Part of the file name, label, image name or problem; or a whole id, SKU or digest. Case is ignored. */
   readonly text?: string
-  readonly ids?: readonly IngestId[]
-  /** Those of its problem, or of the last error before it was given up. */
-  readonly codes?: readonly string[]
+}
+
+export interface Delay {
+  readonly because: Postponed['because']
+  readonly waitMs: number
 }
 
 /** The lines `accept`, `park`, `unpark`, `start`, `finish`, `requeue` and `replay` of the timeline are written here, those of a run by the run. */
@@ -412,21 +423,27 @@ export interface Ingests {
    * number (never one that was given before), the rank its position; file, image, roles, the product's version, the
    * ingest's state and its timeline are written together. An ingest that is terminal is left alone and its state returned,
    * so that a commit may happen twice. Throws `ingest_unknown`, `product_unknown`, `file_reference_unknown`, `images_exceeded`,
-   * `images_unsupported`, `image_unknown`, `main_image_changed`, `owned_by_organization`. The result names the file and the image that there are in the end.
+   * `images_unsupported`, `image_unknown`, `main_image_changed`, `owned_by_organization`, and `service_unavailable` where the bytes of a new
+   * file are being removed, or were since the run began: they must be stored again. The result names the file and the image that there are in the end.
    */
   commit(commit: Commit, limits: Pick<Limits, 'imagesPerProductMax'>): Promise<IngestState>
   /** Ends it as rejected or failed. False when it was terminal already, or is unknown. */
   end(id: IngestId, state: 'rejected' | 'failed', problem: Problem, timeline: readonly TimelineEntry[]): Promise<boolean>
   /**
    * Puts a running one back to `received`; with `forgiveAttempt` the attempt does not count. The problem stays to be seen until
-   * the next release, the end or a replay. False when it was not running.
+   * the next release, the end or a replay; why it is put off, and for how long, until it starts again. False when it was not running.
    */
   release(
     id: IngestId,
-    options: { forgiveAttempt: boolean; problem: Problem | null; timeline: readonly TimelineEntry[] },
+    options: {
+      forgiveAttempt: boolean
+      problem: Problem | null
+      timeline: readonly TimelineEntry[]
+      postponed?: Delay
+    },
   ): Promise<boolean>
   /** As if it had not been started: the attempt and the line of its start are taken back. False when it was not running. */
-  putBack(id: IngestId): Promise<boolean>
+  putBack(id: IngestId, postponed?: Delay): Promise<boolean>
   /** Remembers what was fetched for it. Of an ingest that is not running, or has no URL, nothing is remembered. */
   noteFetched(id: IngestId, fetched: StagedSource): Promise<void>
   /**
@@ -748,6 +765,8 @@ export type Observed =
   | { readonly kind: 'ingest.postponed'; readonly ingestId: IngestId; readonly waitMs: number; readonly cause: unknown }
   | { readonly kind: 'outbox.relayed'; readonly count: number }
   | { readonly kind: 'ingest.requeued'; readonly ingestIds: readonly IngestId[] }
+  /** Somebody asked for it. */
+  | { readonly kind: 'ingest.replayed'; readonly ingestIds: readonly IngestId[] }
   /** Their product was there, and nobody had told them. */
   | { readonly kind: 'ingest.unparked'; readonly ingestIds: readonly IngestId[] }
   /** Their product did not come in time. */
@@ -765,8 +784,6 @@ export type Observed =
     }
   | {
       readonly kind: 'webhook.disabled'
-  /** Somebody asked for it. */
-  | { readonly kind: 'ingest.replayed'; readonly ingestIds: readonly IngestId[] }
       readonly webhookId: WebhookId
       readonly because: NonNullable<Webhook['disabledBecause']>
     }

@@ -14,6 +14,7 @@ import {
   SluiceError,
 } from '@sluice/core'
 import { type SQL, sql } from './drizzle.ts'
+import { blobLock, isGone } from './blobs.ts'
 import type { Db } from './connection.ts'
 import { changedImages, deliveriesOf, endedIngests } from './events.ts'
 import { equalFile, fileParts } from './files.ts'
@@ -54,8 +55,10 @@ interface Locked extends Record<string, unknown> {
   readonly file_id: string | null
 }
 
-/** First the ingest, then its product, then the file: all who lock several do it in this order. */
+/** First the ingest, then its product, then the file or the bytes of a new one: all who lock several do it in this order. */
 async function lock(db: Db, { ingestId, file }: Commit): Promise<Locked> {
+  const shared =
+    file.kind === 'new' ? sql`pg_advisory_xact_lock_shared(${blobLock(sql`ingest.tenant_id`, file.facts.digest)})` : sql`null`
   const [row] = await db.execute<Locked>(sql`
     with ingest as (
       select id, tenant_id, state, product_id from ingests where id = ${ingestId} for update
@@ -68,7 +71,7 @@ async function lock(db: Db, { ingestId, file }: Commit): Promise<Locked> {
       join files on files.tenant_id = asked.tenant_id and files.id = ${file.id} for key share of files
     )
     select ingest.state, ingest.tenant_id, product.id as product_id, product.owner, product.accepts_images, product.image_count,
-      file.id as file_id
+      file.id as file_id, ${shared} as shared
     from ingest left join product on true left join file on true`)
   if (!row) throw new SluiceError('ingest_unknown')
   return row
@@ -175,7 +178,11 @@ async function write(db: Db, commit: Commit, { tenantId, fileId, isNewFile, imag
     sql`told as (${deliveriesOf(happened)})`,
     sql`noted as (${note('committed', commit.timeline, { step: 'finish', outcome: 'done' })})`,
   )
-  await db.execute(sql`with ${sql.join(parts, sql`, `)} select pg_notify(${INGEST_CHANNEL}, ${commit.ingestId})`)
+  const gone = commit.file.kind === 'new' && isNewFile ? isGone(tenantId, commit.file.facts.digest, commit.since) : sql`false`
+  const [written] = await db.execute<{ is_gone: boolean }>(
+    sql`with ${sql.join(parts, sql`, `)} select ${gone} as is_gone, pg_notify(${INGEST_CHANNEL}, ${commit.ingestId})`,
+  )
+  if (written?.is_gone) throw new SluiceError('service_unavailable', 'The same bytes were being removed from the store.')
 }
 
 async function freePosition(db: Db, { id, placement, product }: Extract<FoundImage, { kind: 'attach' }>): Promise<number | SQL> {

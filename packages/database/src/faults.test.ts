@@ -74,6 +74,7 @@ describe('a commit whose answer was lost', () => {
     const commit = {
       ingestId: ingest.id,
       attempt: 1,
+      since: ingest.updatedAt,
       file: { kind: 'new', id: crypto.randomUUID() as never, name: null, facts: factsOf(ingest), reuses: false },
       image: { kind: 'attach', id: crypto.randomUUID() as never, stem: 'image', placement: AT_THE_END },
       timeline: [],

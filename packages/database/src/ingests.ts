@@ -1,4 +1,5 @@
 import {
+  type Delay,
   type Ingest,
   type IngestId,
   type Ingests,
@@ -78,7 +79,8 @@ export function openIngests(runner: Runner): Ingests {
       if (!isUuid(id)) return null
       return change(
         sql`changed as (
-          update ingests set state = 'running', attempts = attempts + 1, updated_at = clock_timestamp()
+          update ingests set state = 'running', attempts = attempts + 1, postponed_because = null, due_at = null,
+            updated_at = clock_timestamp()
           where id = ${id} and epoch = ${epoch} and ${MAY_RUN} returning *
         ), noted as (${note('changed', [], { step: 'start', outcome: 'done' })})`,
         INGEST_CHANNEL,
@@ -98,11 +100,11 @@ export function openIngests(runner: Runner): Ingests {
       return ended !== null
     },
 
-    async release(id, { forgiveAttempt, problem, timeline }) {
+    async release(id, { forgiveAttempt, problem, timeline, postponed }) {
       const released = await change(
         sql`changed as (
           update ingests set state = 'received', attempts = greatest(attempts - ${forgiveAttempt ? 1 : 0}, 0),
-            ${problemSet(problem)}, updated_at = clock_timestamp()
+            ${problemSet(problem)}, ${postponedSet(postponed)}, updated_at = clock_timestamp()
           where id = ${id} and state = 'running' returning *
         ), noted as (${note('changed', timeline, null)})`,
         INGEST_CHANNEL,
@@ -110,10 +112,11 @@ export function openIngests(runner: Runner): Ingests {
       return released !== null
     },
 
-    async putBack(id) {
+    async putBack(id, postponed) {
       const putBack = await change(
         sql`changed as (
-          update ingests set state = 'received', attempts = greatest(attempts - 1, 0), updated_at = clock_timestamp()
+          update ingests set state = 'received', attempts = greatest(attempts - 1, 0), ${postponedSet(postponed)},
+            updated_at = clock_timestamp()
           where id = ${id} and state = 'running' returning *
         ), unsaid as (
           delete from ingest_timeline where id = (
@@ -267,20 +270,17 @@ function sayable<T>(value: T): T {
   return value
 }
 
+function postponedSet(postponed: Delay | undefined): SQL {
+  const dueAt = postponed ? sql`clock_timestamp() + ${postponed.waitMs}::float8 * interval '1 ms'` : sql`null`
+  return sql`postponed_because = ${postponed?.because ?? null}, due_at = ${dueAt}`
+}
+
 function problemSet(problem: Problem | null): SQL {
   const details = problem?.details === undefined ? null : JSON.stringify(problem.details)
   return sql`problem_code = ${problem?.code ?? null}, problem_detail = ${problem ? withoutNul(problem.detail) : null},
     problem_details = ${details}`
 }
 
-async function requeueIdle(db: Db, idleMs: number, limit: number): Promise<readonly IngestId[]> {
-  const rows = await db.execute<{ id: string }>(sql`
-    with idle as materialized (
-      select id from ingests
-      where ${MAY_RUN} and updated_at < clock_timestamp() - ${idleMs}::float8 * interval '1 ms'
-        and not exists (select from outbox where outbox.ingest_id = ingests.id)
-      order by updated_at limit ${limit} for update skip locked
-    ), changed as (
 /** Rows are locked in one order, so that of two replays of the same ingests neither waits for the other for ever. */
 async function replay(db: Db, tenantId: TenantId, ids: readonly IngestId[], failedMs: number): Promise<readonly Ingest[]> {
   const rows = await db.execute(sql`
@@ -298,6 +298,14 @@ async function replay(db: Db, tenantId: TenantId, ids: readonly IngestId[], fail
   return rows.map((row) => ingestOf(rowOf(ingests, row)))
 }
 
+async function requeueIdle(db: Db, idleMs: number, limit: number): Promise<readonly IngestId[]> {
+  const rows = await db.execute<{ id: string }>(sql`
+    with idle as materialized (
+      select id from ingests
+      where ${MAY_RUN} and updated_at < clock_timestamp() - ${idleMs}::float8 * interval '1 ms'
+        and not exists (select from outbox where outbox.ingest_id = ingests.id)
+      order by updated_at limit ${limit} for update skip locked
+    ), changed as (
       update ingests set updated_at = clock_timestamp() from idle where ingests.id = idle.id returning ingests.*
     ), queued as (${QUEUE_AGAIN}), noted as (${note('changed', [], { step: 'requeue', outcome: 'done' })})
     select id, pg_notify(${OUTBOX_CHANNEL}, '') from changed order by id`)

@@ -1,6 +1,8 @@
 import type { Database } from '@sluice/core'
+import { openBlobs } from './blobs.ts'
 import { openCatalogue } from './catalogue.ts'
 import { sql } from './drizzle.ts'
+import { openExaminations } from './examinations.ts'
 import { openFiles } from './files.ts'
 import { openHierarchies } from './hierarchies.ts'
 import { openHooks } from './hooks.ts'
@@ -36,6 +38,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database &
     hierarchies: openHierarchies(runner),
     images: openProductImages(runner),
     files: openFiles(runner),
+    blobs: openBlobs(runner),
     ingests: openIngests(runner),
     imports: openImports(runner),
     outbox: openOutbox(runner),
@@ -45,6 +48,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database &
     urlSources: openUrlSources(runner),
     hooks: openHooks(runner),
     webhooks: openWebhooks(runner),
+    examinations: openExaminations(runner),
     signals,
     ping: async () => void (await runner.query((db) => db.execute(sql`select 1`))),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

@@ -60,6 +60,7 @@ export function ingestOf(row: IngestRow): Ingest {
     parking: parkingOf(row),
     attempts,
     epoch,
+    postponed: postponedOf(row),
     result:
       row.resultFileId === null ? null : { fileId: row.resultFileId as FileId, imageId: row.resultImageId as ImageId | null },
     problem: problemOf(row),
@@ -101,6 +102,10 @@ function targetOf({ productId, target }: IngestRow): Target | null {
 function parkingOf({ productId, target, parkedSku, parkedUntil }: IngestRow): Parking | null {
   if (productId !== null || parkedSku === null || parkedUntil === null || target?.kind !== 'attach') return null
   return { sku: parkedSku, until: parkedUntil, placement: target.placement }
+}
+
+function postponedOf({ state, postponedBecause: because, dueAt: until }: IngestRow): Ingest['postponed'] {
+  return state === 'received' && because !== null && until !== null ? { because, until } : null
 }
 
 function problemOf({ problemCode, problemDetail, problemDetails }: IngestRow): Ingest['problem'] {

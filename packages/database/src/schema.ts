@@ -29,6 +29,7 @@ import type {
   ImportProductState,
   ImportState,
   Placement,
+  Postponed,
   Problem,
   RowAction,
   RowSource,
@@ -224,6 +225,40 @@ export const productImages = pgTable(
   ],
 )
 
+/**
+ * Bytes on their way out of the store. It outlives the row of the blob: a run that began before the objects were gone may still believe
+ * that they are there, and finds this when it commits.
+ */
+export const blobRemovals = pgTable(
+  'blob_removals',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    digest: text('digest').$type<Digest>().notNull(),
+    /** Since when nothing was known to refer to it. */
+    markedAt: time('marked_at'),
+    /** Set while its objects are removed. */
+    begunAt: time('begun_at'),
+    endedAt: time('ended_at'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenantId, table.digest] }),
+    index('blob_removals_begun')
+      .on(table.begunAt)
+      .where(sql`begun_at is not null`),
+    index('blob_removals_ended')
+      .on(table.endedAt)
+      .where(sql`ended_at is not null`),
+  ],
+)
+
+/** What the last examination has found of each kind, and how much of it was mended since there are examinations. */
+export const examinations = pgTable('examinations', {
+  kind: text('kind').primaryKey(),
+  found: integer('found').notNull(),
+  mended: bigint('mended', { mode: 'number' }).notNull(),
+  examinedAt: time('examined_at').notNull(),
+})
+
 /** What an image is called, and where it stands, in one store view. Null falls back to the image's own. */
 export const imageStoreValues = pgTable(
   'image_store_values',
@@ -315,6 +350,10 @@ export const ingests = pgTable(
     /** The product that it waits for, or waited for; it has none of its own until that is there. */
     parkedSku: text('parked_sku'),
     parkedUntil: time('parked_until'),
+
+    /** Why it was put off, and until when. */
+    postponedBecause: text('postponed_because').$type<Postponed['because']>(),
+    dueAt: time('due_at'),
 
     /** While an equal request may still claim the answer, and who holds it until when. */
     answerFingerprint: text('answer_fingerprint'),

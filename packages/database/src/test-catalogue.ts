@@ -71,6 +71,7 @@ function verbs(database: Database, sql: postgres.Sql, home: TenantId) {
       {
         ingestId: ingest.id,
         attempt: ingest.attempts,
+        since: ingest.updatedAt,
         file: { kind: 'new', id: randomUUID() as FileId, name: 'a.jpg', facts: factsOf(ingest), reuses: false },
         image: imageOf(ingest),
         timeline: [],

@@ -19,6 +19,7 @@ export async function commit(work: Work, world: World): Promise<StepOutcome> {
     {
       ingestId: ingest.id,
       attempt: ingest.attempts,
+      since: ingest.updatedAt,
       file: fileOf(work, world),
       image: imageOf(work, world),
       timeline: [...timeline, own],

@@ -80,6 +80,7 @@ export function aCommit(ingest: Ingest, overrides: Partial<Commit> = {}): Commit
   return {
     ingestId: ingest.id,
     attempt: ingest.attempts,
+    since: ingest.updatedAt,
     file:
       source.kind === 'file'
         ? { kind: 'existing', id: source.fileId }

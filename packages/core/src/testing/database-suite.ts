@@ -4,6 +4,7 @@ import type { Database } from '../ports.ts'
 import { type Catalogue, openCatalogue, type Subject } from './suites/catalogue.ts'
 import { adoptionTests } from './suites/database-adoption.ts'
 import { answerTests } from './suites/database-answers.ts'
+import { blobTests } from './suites/database-blobs.ts'
 import { catalogueTests } from './suites/database-catalogue.ts'
 import { commitTests } from './suites/database-commit.ts'
 import { concurrencyTests } from './suites/database-concurrency.ts'
@@ -26,8 +27,8 @@ import { productFieldTests } from './suites/database-product-fields.ts'
 import { productTests } from './suites/database-products.ts'
 import { propertyTests } from './suites/database-properties.ts'
 import { replacingTests } from './suites/database-replacing.ts'
-import { signalTests } from './suites/database-signals.ts'
 import { replayTests } from './suites/database-replays.ts'
+import { signalTests } from './suites/database-signals.ts'
 import { storeViewTests } from './suites/database-store-views.ts'
 import { tenancyTests } from './suites/database-tenancy.ts'
 import { tokenTests } from './suites/database-tokens.ts'
@@ -66,10 +67,11 @@ const THEMES: Readonly<Record<string, (subject: Subject) => void>> = {
   'store views': storeViewTests,
   'replaced files, slots and main images': replacingTests,
   files: fileTests,
+  'blobs and their removal': blobTests,
   'lists of ingests': listTests,
+  replays: replayTests,
   'idempotency keys': idempotencyTests,
   'the outbox and what is idle': outboxTests,
-  replays: replayTests,
   'webhooks in': hookTests,
   'lanes and turns': laneTests,
   'what waits for its product': parkingTests,

@@ -3,7 +3,9 @@ import type { TenantId } from '../ids.ts'
 import { WEIGHT_MAX } from '../ports.ts'
 import { newId } from './builders.ts'
 import type { TestedDatabase } from './database-suite.ts'
+import { memoryBlobs } from './memory/blobs.ts'
 import { memoryCatalogue } from './memory/catalogue.ts'
+import { memoryExaminations } from './memory/examinations.ts'
 import { memoryFiles } from './memory/files.ts'
 import { memoryHierarchies } from './memory/hierarchies.ts'
 import { memoryHooks } from './memory/hooks.ts'
@@ -50,6 +52,7 @@ export function memoryDatabase({ now = () => new Date() }: { readonly now?: () =
     hierarchies: memoryHierarchies(tables),
     images: memoryProductImages(tables),
     files: memoryFiles(tables),
+    blobs: memoryBlobs(tables),
     ingests: memoryIngests(tables),
     imports: memoryImports(tables),
     outbox: memoryOutbox(tables),
@@ -59,6 +62,7 @@ export function memoryDatabase({ now = () => new Date() }: { readonly now?: () =
     urlSources: memoryUrlSources(tables),
     hooks: memoryHooks(tables),
     webhooks: memoryWebhooks(tables),
+    examinations: memoryExaminations(tables),
     signals,
     ping: async () => {},
     [Symbol.asyncDispose]: async () => {},

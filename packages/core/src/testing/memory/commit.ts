@@ -5,6 +5,7 @@ import { type Ingest, isTerminal, type IngestState, type Placement } from '../..
 import type { Limits } from '../../limits.ts'
 import type { Commit } from '../../ports.ts'
 import { isMain, MAIN_ROLE, type ProductImage, refuseOwned, type Uploader } from '../../product-image.ts'
+import { isGone } from './blobs.ts'
 import { at, changeImage, type Gallery, giveRoles, mainOf, nextName, placeAt, withStoreRoles, withStoreValues } from './images.ts'
 import { tellOfIngest } from './events.ts'
 import { writeImages } from './product-images.ts'
@@ -14,6 +15,9 @@ export function commitIngest(tables: Tables, commit: Commit, limits: Pick<Limits
   const ingest = tables.ingests.get(commit.ingestId)
   if (!ingest) throw new SluiceError('ingest_unknown')
   if (isTerminal(ingest.state)) return ingest.state
+  if (commit.file.kind === 'new' && isGone(tables, { ...ingest, digest: commit.file.facts.digest }, commit.since)) {
+    throw new SluiceError('service_unavailable')
+  }
 
   const file = fileOf(tables, ingest, commit.file)
   const imageId = commit.image && hang(tables, ingest, file, commit.image, limits)
@@ -40,8 +44,11 @@ function fileOf({ facts, files, nextNumber, now }: Tables, { tenantId }: Ingest,
   return existing
 }
 
-function writeFile({ facts, files }: Tables, file: File): void {
-  facts.set(blobKey(file.tenantId, file.facts.digest), file.facts)
+function writeFile({ facts, files, removals }: Tables, file: File): void {
+  const key = blobKey(file.tenantId, file.facts.digest)
+  const removal = removals.get(key)
+  if (removal) removals.set(key, { ...removal, markedAtMs: null })
+  facts.set(key, file.facts)
   files.set(file.id, file)
 }
 

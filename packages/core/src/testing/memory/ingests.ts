@@ -1,7 +1,7 @@
 import { SluiceError } from '../../errors.ts'
 import type { IngestId, TenantId } from '../../ids.ts'
 import { INGEST_STATES, type Ingest, isTerminal, type IngestState, stagedKeysOf } from '../../ingest.ts'
-import type { Ingests, NewIngest } from '../../ports.ts'
+import type { Delay, Ingests, NewIngest } from '../../ports.ts'
 import { holdNewAnswer, memoryAnswers } from './answers.ts'
 import { commitIngest } from './commit.ts'
 import { tellOfIngest } from './events.ts'
@@ -40,7 +40,7 @@ export function memoryIngests(tables: Tables): Ingests {
     async start(id, epoch) {
       const ingest = ingests.get(id)
       if (!ingest || ingest.epoch !== epoch || !mayRun(ingest)) return null
-      const running = { ...ingest, state: 'running', attempts: ingest.attempts + 1 } as const
+      const running = { ...ingest, state: 'running', attempts: ingest.attempts + 1, postponed: null } as const
       const started = writeIngest(tables, running, { own: { step: 'start', outcome: 'done' } })
       wake(id)
       return started
@@ -56,19 +56,21 @@ export function memoryIngests(tables: Tables): Ingests {
       return true
     },
 
-    async release(id, { forgiveAttempt, problem, timeline: run }) {
+    async release(id, { forgiveAttempt, problem, timeline: run, postponed }) {
       const ingest = ingests.get(id)
       if (ingest?.state !== 'running') return false
       const attempts = ingest.attempts - (forgiveAttempt ? 1 : 0)
-      writeIngest(tables, { ...ingest, state: 'received', attempts, problem }, { run })
+      const released = { ...ingest, state: 'received', attempts, problem, postponed: postponedOf(tables, postponed) } as const
+      writeIngest(tables, released, { run })
       wake(id)
       return true
     },
 
-    async putBack(id) {
+    async putBack(id, postponed) {
       const ingest = ingests.get(id)
       if (ingest?.state !== 'running') return false
-      writeIngest(tables, { ...ingest, state: 'received', attempts: Math.max(ingest.attempts - 1, 0) }, {})
+      const attempts = Math.max(ingest.attempts - 1, 0)
+      writeIngest(tables, { ...ingest, state: 'received', attempts, postponed: postponedOf(tables, postponed) }, {})
       const lines = tables.timelines.get(id) ?? []
       const last = lines.findLastIndex(({ step }) => step === 'start')
       tables.timelines.set(id, lines.toSpliced(last, last < 0 ? 0 : 1))
@@ -158,6 +160,7 @@ function received(tables: Tables, ingest: NewIngest): Ingest {
     ...parked(tables, ingest),
     attempts: 0,
     epoch: 0,
+    postponed: null,
     result: null,
     problem: null,
     createdAt: now,
@@ -166,16 +169,20 @@ function received(tables: Tables, ingest: NewIngest): Ingest {
   }
 }
 
+function postponedOf({ now }: Tables, delay: Delay | undefined): Ingest['postponed'] {
+  return delay ? { because: delay.because, until: new Date(now().getTime() + delay.waitMs) } : null
+}
+
 function mayRun({ state }: Ingest): boolean {
   return state === 'received' || state === 'running'
+}
+
+function mayBeReplayed(tables: Tables, ingest: Ingest, failedMs: number): boolean {
+  const { state, source } = ingest
+  return state === 'failed' && (source.kind === 'url' || source.kind === 'file' || needsBytes(tables, ingest, failedMs))
 }
 
 function needsBytes({ now }: Tables, { state, finishedAt }: Ingest, failedMs: number): boolean {
   if (state === 'committed' || state === 'rejected') return false
   return finishedAt === null || now().getTime() - finishedAt.getTime() < failedMs
 }
-function mayBeReplayed(tables: Tables, ingest: Ingest, failedMs: number): boolean {
-  const { state, source } = ingest
-  return state === 'failed' && (source.kind === 'url' || source.kind === 'file' || needsBytes(tables, ingest, failedMs))
-}
-

@@ -20,6 +20,8 @@ export interface Tables {
   readonly products: Map<ProductId, ProductRow>
   /** By the key of their blob, which begins with the tenant. */
   readonly facts: Map<string, Facts>
+  /** By the key of their blob. */
+  readonly removals: Map<string, Removal>
   readonly files: Map<FileId, File>
   readonly ingests: Map<IngestId, Ingest>
   /** Who asked for them. */
@@ -50,6 +52,12 @@ export interface OutboxRow {
   readonly sinceMs: number
   readonly again: boolean
   readonly claimedUntilMs: number
+}
+
+export interface Removal {
+  readonly markedAtMs: number | null
+  readonly begunAtMs: number | null
+  readonly endedAtMs: number | null
 }
 
 export interface ProductRow {
@@ -87,6 +95,7 @@ export function openTables(options: Pick<Tables, 'now' | 'wake'>): Tables {
     tokens: new Map(),
     products: new Map(),
     facts: new Map(),
+    removals: new Map(),
     files: new Map(),
     ingests: new Map(),
     askers: new Map(),

@@ -48,6 +48,7 @@ export function ingestTests({ catalogue }: Subject): void {
       expect(ingest).toEqual({
         ...kept,
         fetched: null,
+        postponed: null,
         lane: 'interactive',
         parking: null,
         state: 'received',
