@@ -92,9 +92,7 @@ function openSources({
 }
 
 /** The way of an event, from its arrival to its end. */
-function openInbox({
-  query,
-}: Runner): Pick<Hooks, 'receive' | 'countWaiting' | 'claim' | 'release' | 'finish' | 'holdItem' | 'advance'> {
+function openInbox({ query }: Runner): Pick<Hooks, 'receive' | 'countWaiting' | 'claim' | 'release' | 'finish' | 'holdItem' | 'advance'> {
   return {
     async receive({ id, tenantId, sourceId, key, saidId, headers, body }) {
       if (![key, saidId ?? '', ...Object.values(headers)].every(isText)) throw new SluiceError('request_invalid')

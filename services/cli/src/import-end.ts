@@ -1,6 +1,6 @@
 /** What an import came to, as people and as scripts read it. */
-import { EXIT, type ExitCode } from './command-error.ts'
-import { count, countOf } from './progress.ts'
+import { EXIT, type ExitCode } from './import-error.ts'
+import { count, countOf } from './import-progress.ts'
 import { failuresOf, type ImportView } from './import-views.ts'
 import { printTable, say } from './print.ts'
 

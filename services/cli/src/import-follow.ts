@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Api } from './api.ts'
-import { count, type Progress } from './progress.ts'
+import type { Api } from './import-api.ts'
+import { count, type Progress } from './import-progress.ts'
 import type { FaultNotes } from './import-report.ts'
 import { importPath, type ImportView, itemsOf, reasonOfRow, type RowView, settledOf } from './import-views.ts'
 

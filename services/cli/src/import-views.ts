@@ -1,5 +1,5 @@
 /** The parts of the API's answers that are used here; `/v1/openapi.json` has them whole. */
-import type { Api, Problem } from './api.ts'
+import type { Api, Problem } from './import-api.ts'
 
 export interface ImportHead {
   readonly id: string

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { type Api, openApi } from './api.ts'
+import { type Api, openApi } from './import-api.ts'
 import { applyPlan, showStatus, undoImport } from './import-commands.ts'
-import { EXIT, type ExitCode, CommandError } from './command-error.ts'
+import { EXIT, type ExitCode, ImportError } from './import-error.ts'
 import type { ManifestFormat } from './import-manifest.ts'
 import { DEFAULT_PATTERN, readPattern } from './import-pattern.ts'
 import { openPlan } from './import-plan.ts'
-import { openProgress } from './progress.ts'
+import { openProgress } from './import-progress.ts'
 import { runImport } from './import-run.ts'
 import { openSource } from './import-source.ts'
 import { importPath, type ImportView } from './import-views.ts'
@@ -154,14 +154,14 @@ async function inSession({ url, token }: ServerOptions, work: (api: Api, session
   const onSignal = () => (stop.signal.aborted ? process.exit(EXIT.interrupted) : stop.abort())
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
   try {
-    if (token === undefined) throw new CommandError(EXIT.usage, 'A token is needed: --token, or SLUICE_TOKEN in the environment.')
+    if (token === undefined) throw new ImportError(EXIT.usage, 'A token is needed: --token, or SLUICE_TOKEN in the environment.')
     const onWait = (why: string, waitMs: number) => progress.note(`${why}; trying again in ${Math.round(waitMs / 1_000)} s`)
     const api = openApi({ url, token, signal: stop.signal, onWait })
     process.exitCode = await work(api, { progress, onImport: (id, isApplying) => (running = { id, isApplying }) })
   } catch (error) {
     progress.end()
     if (stop.signal.aborted) process.exitCode = await leave(running, { url, token: token ?? '' })
-    else if (error instanceof CommandError) {
+    else if (error instanceof ImportError) {
       process.stderr.write(`${error.message}\n`)
       process.exitCode = error.exitCode
     } else throw error
