@@ -57,6 +57,7 @@ describe('sluice up', () => {
       SLUICE_WORKER_CONCURRENCY: '2',
     }
     const first = await up(variables, '--no-demo')
+    expect(first.process.output()).not.toContain(variables['SLUICE_BOOTSTRAP_TOKEN'])
     const product = await first.api.newProduct()
     const image = await drawSample({ seed: 3, width: 3000, height: 2000, format: 'png' })
     const accepted = await Promise.all(Array.from({ length: 12 }, () => first.api.addImage(product, image, {}, { prefer: '' })))

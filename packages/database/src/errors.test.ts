@@ -5,6 +5,7 @@ import { sql } from './drizzle.ts'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { openPool } from './pool.ts'
 import { type Catalogue, openCatalogue, stagedSource } from './test-catalogue.ts'
+import { createTestDatabase } from './testing.ts'
 import { runnerOn } from './transaction.ts'
 
 const CANARY = 'canary-7f3a'
@@ -38,6 +39,15 @@ describe('errors of the database', () => {
 
   it('are an outage when nobody answers at the address', async () => {
     await using pool = openPool({ url: 'postgres://u:p@127.0.0.1:1/none', poolMax: 1, applicationName: 'test' })
+    await expect(runnerOn(pool).query((db) => db.execute(sql`select 1`))).rejects.toMatchObject({ code: 'service_unavailable' })
+  })
+
+  it('are an outage while an operator lets nobody into the database', async () => {
+    await using database = await createTestDatabase(inject('postgresUrl'))
+    await using pool = openPool({ url: database.url, poolMax: 1, applicationName: 'test' })
+    await using admin = openPool({ url: inject('postgresUrl'), poolMax: 1, applicationName: 'test' })
+    const name = sql.identifier(new URL(database.url).pathname.slice(1))
+    await runnerOn(admin).query((db) => db.execute(sql`alter database ${name} allow_connections false`))
     await expect(runnerOn(pool).query((db) => db.execute(sql`select 1`))).rejects.toMatchObject({ code: 'service_unavailable' })
   })
 

@@ -24,9 +24,10 @@ const UNSAYABLE = new Set(['22021', '22P05', '22P02', '22003', '22001', '22007',
 
 /**
  * Classes of SQLSTATE that a wait may heal, or an operator: connection, authorisation, missing database, resources,
- * intervention, system error. 25P03, 25006: an idle transaction that was cut off, and a server that became a standby.
+ * intervention, system error. 25P03, 25006, 55000: an idle transaction that was cut off, a server that became a standby, and a
+ * database that takes no connections for now (`allow_connections false`).
  */
-const OUTAGE = /^(08|28|3D|53|57|58|25P03|25006)/
+const OUTAGE = /^(08|28|3D|53|57|58|25P03|25006|55000)/
 
 /** The driver's own codes and Node's: `CONNECTION_CLOSED`, `CONNECT_TIMEOUT`, `ECONNREFUSED`, `ABORT_ERR`. */
 const UNREACHABLE = /^(CONNECT|E(?!RR_)|ABORT_ERR)/

@@ -53,11 +53,14 @@ async function showDemo(url: string, token: string): Promise<void> {
   say()
 }
 
-function greet({ url, consoleUrl, adminToken }: AllInOne): void {
+function greet({ url, consoleUrl, adminToken, parts }: AllInOne): void {
   say(`Sluice is ready at ${url}`)
   say(`  API reference   ${url}/docs`)
   say(`  Console         ${consoleUrl}   (log in with the admin token)`)
-  if (adminToken) {
+  if (parts.config.bootstrapToken !== null) {
+    // Output is kept: by terminals, by containers, by journals.
+    say('  Admin token     the one in SLUICE_BOOTSTRAP_TOKEN')
+  } else if (adminToken) {
     say(`  Admin token     ${adminToken}`)
     say()
     say('Try:')
