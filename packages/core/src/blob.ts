@@ -43,6 +43,7 @@ export interface BlobCopies {
 export interface Blobs {
   /** The database's clock. */
   now(): Promise<Date>
+  count(): Promise<number>
   /** Over all tenants, in the order of their keys; with `after`, those that follow it. */
   list(limit: number, after: BlobRef | null): Promise<readonly BlobRow[]>
   /** Those of them that there are, in any order. */
@@ -55,7 +56,7 @@ export interface Blobs {
   mark(refs: readonly BlobRef[]): Promise<number>
   /**
    * False where something refers to it, where it has a row and was not marked for `graceMs`, and where its removal is under way. True:
-   * the caller removes its objects, within `REMOVAL_MS`, and ends it.
+   * the caller removes its objects, within `removalMsMax`, and ends it.
    */
   beginRemoval(ref: BlobRef, graceMs: number): Promise<boolean>
   endRemoval(ref: BlobRef): Promise<void>

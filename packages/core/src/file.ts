@@ -92,6 +92,15 @@ export function blobKey(tenantId: TenantId, digest: Digest): string {
   return `${tenantId}/${digest.slice(0, 2)}/${digest}`
 }
 
+const BLOB_KEY = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\/([0-9a-f]{2})\/(\2[0-9a-f]{62})(\.thumbnail)?$/
+
+/** What a key names, if it is one of ours. */
+export function blobOfKey(key: string): { tenantId: TenantId; digest: Digest; isThumbnail: boolean } | null {
+  const [, tenantId, , digest, suffix] = BLOB_KEY.exec(key) ?? []
+  if (tenantId === undefined || digest === undefined) return null
+  return { tenantId: tenantId as TenantId, digest: digest as Digest, isThumbnail: suffix !== undefined }
+}
+
 export function thumbnailKey(tenantId: TenantId, digest: Digest): string {
   return `${blobKey(tenantId, digest)}.thumbnail`
 }

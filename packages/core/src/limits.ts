@@ -134,6 +134,13 @@ export const DEFAULT_LIMITS = {
   uploadsAtOnceMax: 256,
   tenantUploadsAtOnceMax: 192,
   sweepBatchMax: 1_000,
+  /** Rows and objects that an examination reads at a time. */
+  examinePageItems: 1_000,
+  /** Whoever has begun to remove a blob removes its objects within this time, or leaves it to others, who come after the second. */
+  removalMsMax: 15_000,
+  removalTakeoverMs: 120_000,
+  /** It is remembered so long that a blob was removed: longer than any run lives that believed it to be there. */
+  removalsKeptMs: 24 * 60 * 60 * 1000,
   /** How often the reconciler and the sweeper look. */
   upkeepEveryMs: 30_000,
 

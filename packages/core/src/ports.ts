@@ -94,6 +94,7 @@ export const WEIGHT_MAX = 1_000
 export interface Tenants {
   /** The tenant `default` exists from the first migration. */
   findByName(name: string): Promise<TenantId | null>
+  exists(tenantId: TenantId): Promise<boolean>
   /** Its share of the queue while others wait too, from 1, which is everybody's at first, to `WEIGHT_MAX`. False when there is no such tenant. */
   setWeight(tenantId: TenantId, weight: number): Promise<boolean>
 }

@@ -22,9 +22,7 @@ export async function sweepStaging(
   const old = await objects.listStaged(before, limits.sweepBatchMax, place.after)
   place.after = old.length === limits.sweepBatchMax ? (old.at(-1) ?? null) : null
   if (old.length === 0) return 0
-  const needed = await database.ingests.stagedInUse(old, limits.failedBytesMsMax + REPLAY_MS_MAX)
-  const ofRows = await database.imports.stagedInUse(old)
-  const unneeded = old.filter((key) => !needed.has(key) && !ofRows.has(key))
+  const unneeded = await unneededOf({ database, limits }, old)
   if (unneeded.length > 0) failpoint('gc-marked')
   for (const key of unneeded) {
     await objects.unstage(key)
@@ -34,7 +32,14 @@ export async function sweepStaging(
   return unneeded.length
 }
 
-/** Removes what was kept for a time that is over: idempotency keys, issued keys, nonces, events, uploads. Returns the most that it removed of one kind. */
+/** Of staged keys that are old those that nothing needs. */
+export async function unneededOf({ database, limits }: Pick<World, 'database' | 'limits'>, old: readonly string[]) {
+  const needed = await database.ingests.stagedInUse(old, limits.failedBytesMsMax + REPLAY_MS_MAX)
+  const ofRows = await database.imports.stagedInUse(old)
+  return old.filter((key) => !needed.has(key) && !ofRows.has(key))
+}
+
+/** Removes what was kept for a time that is over: idempotency keys, issued keys, nonces, events, uploads, removals. Returns the most that it removed of one kind. */
 export async function forgetOld({ database, limits }: World): Promise<number> {
   const keys = await database.idempotency.forget(limits.idempotencyMsMax, limits.sweepBatchMax)
   const issued = await database.tokens.forgetExpired(limits.sweepBatchMax)
@@ -43,7 +48,8 @@ export async function forgetOld({ database, limits }: World): Promise<number> {
   const uploads = await database.uploads.forget(limits.uploadsKeptMs, limits.sweepBatchMax)
   const imports = await database.imports.forgetIdle(limits.importIdleMsMax, limits.importKeptMs, limits.sweepBatchMax)
   const deliveries = await database.webhooks.forget(limits.webhookDeliveriesKeptMs, limits.sweepBatchMax)
+  const removals = await database.blobs.forgetRemovals(limits.removalsKeptMs, limits.sweepBatchMax)
   await database.nonces.forget()
   await database.ingests.tally()
-  return Math.max(keys, issued, urls, events, uploads, imports, deliveries)
+  return Math.max(keys, issued, urls, events, uploads, imports, deliveries, removals)
 }

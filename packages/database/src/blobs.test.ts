@@ -107,11 +107,11 @@ describe('the removal of a blob', () => {
       await database.blobs.endRemoval(ref)
     }
 
-    let isOver = false
+    const over = new AbortController()
     const sweeping = range(3).map(async (n) => {
-      for (let turn = n; !isOver; turn += 1) await sweep(digests[turn % 3] as Digest, turn % 5 === 0)
+      for (let turn = n; !over.signal.aborted; turn += 1) await sweep(digests[turn % 3] as Digest, turn % 5 === 0)
     })
-    const bringing = concurrently(8, range(120), (n) => bring(digests[n % 3] as Digest)).finally(() => (isOver = true))
+    const bringing = concurrently(8, range(120), (n) => bring(digests[n % 3] as Digest)).finally(() => over.abort())
     await Promise.all([bringing, ...sweeping])
     expect(removed).toBeGreaterThan(5)
     expect(retried).toBeGreaterThan(0)

@@ -1,4 +1,15 @@
-import { type BlobRef, type Blobs, type BlobRow, type BlobUse, type Digest, isUuid, type TenantId } from '@sluice/core'
+import {
+  type BlobRef,
+  type Blobs,
+  type BlobRow,
+  type BlobUse,
+  type Digest,
+  type FileId,
+  type ImageId,
+  isUuid,
+  type ProductId,
+  type TenantId,
+} from '@sluice/core'
 import type { Db } from './connection.ts'
 import { type SQL, sql } from './drizzle.ts'
 import { only } from './rows.ts'
@@ -21,6 +32,10 @@ export function openBlobs({ query, transaction }: Runner): Blobs {
     async now() {
       const rows = await query((db) => db.execute<{ now: string | Date }>(sql`select clock_timestamp() as now`))
       return new Date(only(rows).now)
+    },
+    async count() {
+      const rows = await query((db) => db.execute<{ count: number }>(sql`select count(*)::float8 as count from blobs`))
+      return only(rows).count
     },
     list: (limit, after) =>
       query((db) =>
@@ -100,24 +115,29 @@ function among(refs: readonly BlobRef[]): SQL {
 }
 
 async function blobRows(db: Db, where: SQL, limit: number): Promise<readonly BlobRow[]> {
-  const rows = await db.execute<Ref & { bytes: number; media_type: string; is_shown: boolean; marked_ms: number | null }>(sql`
+  const rows = await db.execute<RawBlob>(sql`
     select blobs.tenant_id, blobs.digest, bytes::float8 as bytes, media_type, ${isShown} as is_shown,
       case when marked_at >= last_seen_at
         then (extract(epoch from clock_timestamp() - marked_at) * 1000)::float8 end as marked_ms
     from blobs left join blob_removals as removal on removal.tenant_id = blobs.tenant_id and removal.digest = blobs.digest
     where ${where} order by blobs.tenant_id, blobs.digest limit ${limit}`)
-  return rows.map((row) => ({
-    ...refOf(row),
-    bytes: row.bytes,
-    mediaType: row.media_type,
-    isReferenced: row.is_shown,
-    markedMs: row.is_shown ? null : row.marked_ms,
-  }))
+  return rows.map(blobRowOf)
+}
+
+interface RawBlob extends Ref {
+  readonly bytes: number
+  readonly media_type: string
+  readonly is_shown: boolean
+  readonly marked_ms: number | null
+}
+
+function blobRowOf(row: RawBlob): BlobRow {
+  const { bytes, media_type: mediaType, is_shown: isReferenced } = row
+  return { ...refOf(row), bytes, mediaType, isReferenced, markedMs: isReferenced ? null : row.marked_ms }
 }
 
 async function usesOf(db: Db, refs: readonly BlobRef[], limit: number): Promise<readonly BlobUse[]> {
-  type Row = Ref & Record<'file_id' | 'file_name' | 'product_id' | 'sku' | 'image_id' | 'name', string | null>
-  const rows = await db.execute<Row>(sql`
+  const rows = await db.execute<RawUse>(sql`
     select files.tenant_id, files.digest, files.id as file_id, files.name as file_name, products.id as product_id, products.sku,
       image.id as image_id, image.name
     from files
@@ -125,15 +145,23 @@ async function usesOf(db: Db, refs: readonly BlobRef[], limit: number): Promise<
     left join products on products.id = image.product_id
     where (files.tenant_id, files.digest) in (${among(refs)})
     order by files.tenant_id, files.digest, files.number, image.number limit ${limit}`)
-  return rows.map((row) => ({
-    ...refOf(row),
-    fileId: row.file_id as BlobUse['fileId'],
-    fileName: row.file_name,
-    image:
-      row.image_id === null || row.product_id === null
-        ? null
-        : ({ productId: row.product_id, sku: row.sku ?? '', imageId: row.image_id, name: row.name ?? '' } as BlobUse['image']),
-  }))
+  return rows.map(blobUseOf)
+}
+
+interface RawUse extends Ref {
+  readonly file_id: FileId
+  readonly file_name: string | null
+  /** All of them, or none. */
+  readonly product_id: ProductId | null
+  readonly sku: string | null
+  readonly image_id: ImageId | null
+  readonly name: string | null
+}
+
+function blobUseOf(row: RawUse): BlobUse {
+  const { file_id: fileId, file_name: fileName, product_id: productId, sku, image_id: imageId, name } = row
+  const image = productId && imageId && sku !== null && name !== null ? { productId, sku, imageId, name } : null
+  return { ...refOf(row), fileId, fileName, image }
 }
 
 const COPIES_MAX = 10

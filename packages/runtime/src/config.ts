@@ -205,6 +205,8 @@ function contradictions(limits: Limits): string[] {
     ['requestMsMax', 'idempotencyLeaseMs', 'or a slow request loses its Idempotency-Key'],
     ['requestMsMax', 'stagedMsMax', 'or the bytes of a slow request are swept before its end'],
     ['uploadMsMax', 'stagedMsMax', 'or the bytes of an upload are swept before it is over'],
+    ['removalMsMax', 'removalTakeoverMs', 'or bytes that came again are removed by whoever comes late'],
+    ['ingestMsMax', 'removalsKeptMs', 'or files are made of bytes that are gone'],
     ['webhookSendMsMax', 'webhookLeaseMs', 'or what is still being sent is sent again'],
   ] as const
   return pairs

@@ -39,6 +39,7 @@ export function memoryDatabase({ now = () => new Date() }: { readonly now?: () =
     newTenant,
     tenants: {
       findByName: async (name) => tables.tenants.get(name) ?? null,
+      exists: async (tenantId) => tables.tenants.values().some((id) => id === tenantId),
       async setWeight(tenantId, weight) {
         if (!Number.isInteger(weight) || weight < 1 || weight > WEIGHT_MAX) throw new SluiceError('request_invalid')
         if (!tables.tenants.values().some((id) => id === tenantId)) return false

@@ -1,6 +1,6 @@
 import type { BlobRef, Blobs, BlobRow } from '../../blob.ts'
 import { blobKey, type File, type Facts } from '../../file.ts'
-import type { TenantId } from '../../ids.ts'
+import type { FileId, TenantId } from '../../ids.ts'
 import { stagedKeysOf } from '../../ingest.ts'
 import type { Removal, Tables } from './tables.ts'
 
@@ -20,6 +20,7 @@ export function memoryBlobs(tables: Tables): Blobs {
 
   return {
     now: async () => now(),
+    count: async () => facts.size,
     async list(limit, after) {
       const behind = [...facts].filter(([key]) => after === null || key > keyOf(after))
       return behind
@@ -32,19 +33,14 @@ export function memoryBlobs(tables: Tables): Blobs {
       return [...facts].filter(([key]) => keys.has(key)).map(([key, known]) => rowOf(key, known))
     },
     async uses(refs, limit) {
-      const images = [...products.values()].flatMap(({ product, images }) =>
-        images.map((image) => ({
-          fileId: image.file.id,
-          productId: product.id,
-          sku: product.sku,
-          imageId: image.id,
-          name: image.name,
-        })),
-      )
-      const found = refs.flatMap((ref) => [...files.values()].filter(shows(keyOf(ref))).map((file) => ({ ref, file })))
-      const uses = found.flatMap(({ ref: { tenantId, digest }, file: { id: fileId, name: fileName } }) => {
-        const own = images.filter((image) => image.fileId === fileId).map(({ fileId: _, ...image }) => image)
-        return (own.length > 0 ? own : [null]).map((image) => ({ tenantId, digest, fileId, fileName, image }))
+      const imagesOf = (fileId: FileId) =>
+        [...products.values()].flatMap(({ product: { id: productId, sku }, images }) =>
+          images.filter(({ file }) => file.id === fileId).map(({ id: imageId, name }) => ({ productId, sku, imageId, name })),
+        )
+      const found = refs.flatMap((ref) => [...files.values()].filter(shows(keyOf(ref))))
+      const uses = found.flatMap(({ tenantId, facts: { digest }, id: fileId, name: fileName }) => {
+        const images = imagesOf(fileId)
+        return (images.length > 0 ? images : [null]).map((image) => ({ tenantId, digest, fileId, fileName, image }))
       })
       return uses.slice(0, limit)
     },

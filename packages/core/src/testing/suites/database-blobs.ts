@@ -62,6 +62,17 @@ export function blobTests({ catalogue, openOwn }: Subject): void {
     expect(await blobs().findMany([{ tenantId, digest: newDigest() }])).toEqual([])
   })
 
+  test('blobs are counted, and a tenant is known or not', async () => {
+    await using own = await openOwn()
+    expect(await own.database.blobs.count()).toBe(0)
+    const ingest = await own.accept()
+    await own.commit(ingest)
+    expect(await own.database.blobs.count()).toBe(1)
+    expect(await own.database.tenants.exists(own.home)).toBe(true)
+    expect(await own.database.tenants.exists(newId() as TenantId)).toBe(false)
+    expect(await own.database.tenants.exists('no id' as TenantId)).toBe(false)
+  })
+
   test('what shows a blob is told: files, and the images and products that show them', async () => {
     const product = await catalogue().newProduct(tenantId)
     const digest = newDigest()
