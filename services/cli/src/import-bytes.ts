@@ -3,7 +3,7 @@ import { createReadStream, openAsBlob } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ACCEPTED_TYPES } from '@sluice/core'
 import { sniff } from '@sluice/runtime/sniff'
-import { type Api, isUnreadable, problemText } from './import-api.ts'
+import { type Api, isUnreadable, problemText } from './api.ts'
 import type { LocalBytes, RowFault } from './import-row.ts'
 
 /** Bytes that were read once, and are read again only if they must be sent. */

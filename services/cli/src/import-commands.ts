@@ -1,17 +1,17 @@
 import { humanBytes } from '@sluice/core'
-import { type Api, ApiRefusal } from './import-api.ts'
+import { type Api, ApiRefusal, itemsOf } from './api.ts'
 import { inGroups, mapBounded } from './import-bounded.ts'
 import { hashBytes } from './import-bytes.ts'
 import { concludeImport, showImport } from './import-end.ts'
-import { EXIT, type ExitCode, ImportError } from './import-error.ts'
+import { EXIT, type ExitCode, CommandError } from './command-error.ts'
 import { byLine, followImport } from './import-follow.ts'
 import type { PlanFile, PlanLine } from './import-plan.ts'
-import { count, countOf, type Progress } from './import-progress.ts'
+import { count, countOf, type Progress } from './progress.ts'
 import { noRows, writeReport } from './import-report.ts'
 import type { LocalRow } from './import-row.ts'
 import { setInMotion } from './import-run.ts'
 import { uploadMissing } from './import-send.ts'
-import { importPath, type ImportView, itemsOf, type RowView } from './import-views.ts'
+import { importPath, type ImportView, type RowView } from './import-views.ts'
 import { say } from './print.ts'
 
 export interface ApplyOptions {
@@ -29,17 +29,17 @@ export async function applyPlan(api: Api, options: ApplyOptions): Promise<ExitCo
   const { import: id, plan_hash: hash } = plan.head
   const before = await findImport(api, id)
   if (before.state === 'finished' || before.state === 'undone')
-    throw new ImportError(EXIT.rowsFailed, `${planPath} was applied before: import ${id} is ${before.state}.`)
+    throw new CommandError(EXIT.someFailed, `${planPath} was applied before: import ${id} is ${before.state}.`)
   options.onImport(id, before.state !== 'planned' && before.state !== 'open')
   if (before.state === 'open' || before.state === 'planned') {
     if (before.plan_hash !== hash)
-      throw new ImportError(EXIT.rowsFailed, `${planPath} is not the plan of import ${id} any more: make a new one.`)
+      throw new CommandError(EXIT.someFailed, `${planPath} is not the plan of import ${id} any more: make a new one.`)
     await uploadPlanned(api, options)
   }
   options.onImport(id, true)
   await setInMotion(api, before, hash).catch((error: unknown) => {
     if (!(error instanceof ApiRefusal) || error.code !== 'plan_outdated') throw error
-    throw new ImportError(EXIT.rowsFailed, `Nothing was applied: ${error.message}. Make a new plan of what is there now.`, error)
+    throw new CommandError(EXIT.someFailed, `Nothing was applied: ${error.message}. Make a new plan of what is there now.`, error)
   })
   const seen = await followImport(api, id, { progress, nameRows: byLine })
   if (reportPath !== null) await tellReport(api, id, reportPath, localsOf(plan))
@@ -83,10 +83,10 @@ async function hashPlanned(line: PlanLine, planPath: string): Promise<Awaited<Re
   const outcome = await hashBytes(line.bytes)
   const where = line.file ?? `line ${line.line}`
   if ('fault' in outcome)
-    throw new ImportError(EXIT.rowsFailed, `Nothing was applied. ${where}: ${outcome.fault.field} ${outcome.fault.message}.`)
+    throw new CommandError(EXIT.someFailed, `Nothing was applied. ${where}: ${outcome.fault.field} ${outcome.fault.message}.`)
   if (line.source?.sha256 !== undefined && line.source.sha256 !== outcome.value.digest)
-    throw new ImportError(
-      EXIT.rowsFailed,
+    throw new CommandError(
+      EXIT.someFailed,
       `Nothing was applied. ${where} has changed since ${planPath} was made: make a new plan.`,
     )
   return outcome
@@ -110,7 +110,7 @@ export async function showStatus(api: Api, id: string, { json, reportPath }: Sta
   if (json) say(JSON.stringify(seen, null, 2))
   else showImport(seen)
   if (reportPath !== null) await tellReport(api, seen.id, reportPath, noRows())
-  return seen.counts.states.failed + seen.counts.states.invalid > 0 ? EXIT.rowsFailed : EXIT.fine
+  return seen.counts.states.failed + seen.counts.states.invalid > 0 ? EXIT.someFailed : EXIT.fine
 }
 
 interface UndoOptions {
@@ -127,7 +127,7 @@ interface ProductView {
 export async function undoImport(api: Api, id: string, { force, progress }: UndoOptions): Promise<ExitCode> {
   const { state } = await findImport(api, id)
   if (state === 'open' || state === 'planned')
-    throw new ImportError(EXIT.usage, `Import ${id} was never applied: there is nothing to undo.`)
+    throw new CommandError(EXIT.usage, `Import ${id} was never applied: there is nothing to undo.`)
   if (state === 'applying') await api.call('POST', `${importPath(id)}/stop`)
   if (state === 'applying' || state === 'stopping') await followImport(api, id, { progress, nameRows: byLine })
   if (state !== 'undoing') await api.call('POST', `${importPath(id)}/undo`, { json: { force } })
@@ -141,14 +141,15 @@ export async function undoImport(api: Api, id: string, { force, progress }: Undo
   }
   if (!force && undo && undo.changed_since > 0)
     say(`"sluice import undo ${id} --force" puts those back that others have changed since.`)
-  return EXIT.rowsFailed
+  return EXIT.someFailed
 }
 
 async function findImport(api: Api, id: string): Promise<ImportView> {
   try {
     return await api.call('GET', importPath(id))
   } catch (error) {
-    if (error instanceof ApiRefusal && error.status === 404) throw new ImportError(EXIT.usage, `There is no import ${id}.`, error)
+    if (error instanceof ApiRefusal && error.status === 404)
+      throw new CommandError(EXIT.usage, `There is no import ${id}.`, error)
     throw error
   }
 }

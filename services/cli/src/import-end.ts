@@ -1,6 +1,6 @@
 /** What an import came to, as people and as scripts read it. */
-import { EXIT, type ExitCode } from './import-error.ts'
-import { count, countOf } from './import-progress.ts'
+import { EXIT, type ExitCode } from './command-error.ts'
+import { count, countOf } from './progress.ts'
 import { failuresOf, type ImportView } from './import-views.ts'
 import { printTable, say } from './print.ts'
 
@@ -35,5 +35,5 @@ export function concludeImport(seen: ImportView): ExitCode {
   if (state === 'stopped')
     say(`The import was stopped. The same command goes on with it; "sluice import undo ${id}" takes it back.`)
   else say(`To take it back:  sluice import undo ${id}`)
-  return failed > 0 || state === 'stopped' ? EXIT.rowsFailed : EXIT.fine
+  return failed > 0 || state === 'stopped' ? EXIT.someFailed : EXIT.fine
 }

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Api } from './import-api.ts'
-import { count, type Progress } from './import-progress.ts'
+import { type Api, itemsOf } from './api.ts'
+import { count, type Progress } from './progress.ts'
 import type { FaultNotes } from './import-report.ts'
-import { importPath, type ImportView, itemsOf, reasonOfRow, type RowView, settledOf } from './import-views.ts'
+import { importPath, type ImportView, reasonOfRow, type RowView, settledOf } from './import-views.ts'
 
 /** Counting the rows of a large import costs its server something. */
 const POLL_MS_MIN = 500

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { DEFAULT_LIMITS } from '@sluice/core'
 import { CsvError, parse } from 'csv-parse'
 import split from 'split2'
-import { EXIT, ImportError } from './import-error.ts'
+import { EXIT, CommandError } from './command-error.ts'
 import { FIELDS, type LocalRow, parseJson, recordOfCsv, rowOf } from './import-row.ts'
 
 export type ManifestFormat = 'csv' | 'jsonl'
@@ -38,7 +38,7 @@ async function* decode(bytes: AsyncIterable<Uint8Array>, name: string): AsyncGen
     yield decoder.decode()
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
-    throw new ImportError(EXIT.usage, `${name}:${line} or a line soon after: the text is not UTF-8.`, error)
+    throw new CommandError(EXIT.usage, `${name}:${line} or a line soon after: the text is not UTF-8.`, error)
   }
 }
 
@@ -109,17 +109,17 @@ function readHeader(header: readonly string[], name: string): string[] {
   const columns = header.map((column) => column.trim())
   const unknown = columns.find((column) => !FIELDS.some((field) => field === column))
   if (unknown !== undefined)
-    throw new ImportError(EXIT.usage, `${name}:1: "${unknown}" is not one of the columns ${FIELDS.join(', ')}.`)
+    throw new CommandError(EXIT.usage, `${name}:1: "${unknown}" is not one of the columns ${FIELDS.join(', ')}.`)
   const twice = columns.find((column, index) => columns.indexOf(column) !== index)
-  if (twice !== undefined) throw new ImportError(EXIT.usage, `${name}:1: the column "${twice}" is there twice.`)
+  if (twice !== undefined) throw new CommandError(EXIT.usage, `${name}:1: the column "${twice}" is there twice.`)
   if (!columns.includes('sku') && !columns.includes('product'))
-    throw new ImportError(EXIT.usage, `${name}:1: a column "sku" or "product" must say whose image it is.`)
+    throw new CommandError(EXIT.usage, `${name}:1: a column "sku" or "product" must say whose image it is.`)
   return columns
 }
 
-function csvFault(error: CsvError, name: string, line: number): ImportError {
+function csvFault(error: CsvError, name: string, line: number): CommandError {
   const at = 'lines' in error && typeof error['lines'] === 'number' ? error['lines'] : line + 1
-  return new ImportError(EXIT.usage, `${name}:${at}: ${error.message}.`, error)
+  return new CommandError(EXIT.usage, `${name}:${at}: ${error.message}.`, error)
 }
 
 async function* readJsonLines(text: AsyncGenerator<string>, { name, resolve }: Manifest): AsyncGenerator<LocalRow> {
@@ -138,7 +138,7 @@ async function* readJsonLines(text: AsyncGenerator<string>, { name, resolve }: M
     }
   } catch (error) {
     if (!(error instanceof Error) || error.message !== 'maximum buffer reached') throw error
-    throw new ImportError(EXIT.usage, `${name}:${line + 1}: the line is longer than ${ROW_CHARACTERS_MAX} characters.`, error)
+    throw new CommandError(EXIT.usage, `${name}:${line + 1}: the line is longer than ${ROW_CHARACTERS_MAX} characters.`, error)
   } finally {
     source.destroy()
   }

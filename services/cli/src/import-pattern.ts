@@ -1,5 +1,5 @@
 import { MAIN_ROLE } from '@sluice/core'
-import { EXIT, ImportError, messageOf } from './import-error.ts'
+import { EXIT, CommandError, messageOf } from './command-error.ts'
 
 export const DEFAULT_PATTERN = String.raw`(?<sku>[^_]+)_(?<position>\d+)\..*`
 
@@ -47,6 +47,6 @@ function compile(text: string): RegExp {
   }
 }
 
-function usage(text: string, why: string, cause?: unknown): ImportError {
-  return new ImportError(EXIT.usage, `--pattern '${text}' cannot be used: ${why}.`, cause)
+function usage(text: string, why: string, cause?: unknown): CommandError {
+  return new CommandError(EXIT.usage, `--pattern '${text}' cannot be used: ${why}.`, cause)
 }

@@ -1,12 +1,12 @@
 /** A plan in a file: what the server would do, and where the bytes are that it needs for it. */
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
-import type { Api } from './import-api.ts'
-import { EXIT, ImportError } from './import-error.ts'
-import { count, countOf } from './import-progress.ts'
+import { type Api, itemsOf } from './api.ts'
+import { EXIT, CommandError } from './command-error.ts'
+import { count, countOf } from './progress.ts'
 import { type FaultNotes, joinRows, writeLines } from './import-report.ts'
 import { type LocalBytes, type LocalRow, parseJson, type RowFault } from './import-row.ts'
-import { type Counts, importPath, type ImportView, itemsOf, reasonOfRow, type RowView } from './import-views.ts'
+import { type Counts, importPath, type ImportView, reasonOfRow, type RowView } from './import-views.ts'
 import { printTable, say } from './print.ts'
 
 interface PlanHead {
@@ -89,13 +89,13 @@ export async function openPlan(path: string): Promise<PlanFile> {
     if (isHead(value)) return { head: value, rows: () => rowsOf(path) }
     break
   }
-  throw new ImportError(EXIT.usage, `${path}:1 is not the head of a plan that "sluice import --plan" has written.`)
+  throw new CommandError(EXIT.usage, `${path}:1 is not the head of a plan that "sluice import --plan" has written.`)
 }
 
 async function* rowsOf(path: string): AsyncGenerator<PlanLine> {
   for await (const { line, value } of linesOf(path)) {
     if (line === 1) continue
-    if (!isLine(value)) throw new ImportError(EXIT.usage, `${path}:${line} is not a line of a plan.`)
+    if (!isLine(value)) throw new CommandError(EXIT.usage, `${path}:${line} is not a line of a plan.`)
     yield value
   }
 }
@@ -106,7 +106,7 @@ async function* linesOf(path: string): AsyncGenerator<{ line: number; value: unk
   try {
     for await (const text of createInterface({ input: file, crlfDelay: Infinity })) yield { line: ++line, value: parseJson(text) }
   } catch (error) {
-    throw error instanceof Error && 'syscall' in error ? new ImportError(EXIT.usage, `${path} cannot be read.`, error) : error
+    throw error instanceof Error && 'syscall' in error ? new CommandError(EXIT.usage, `${path} cannot be read.`, error) : error
   } finally {
     file.destroy()
   }

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
-import { EXIT, ImportError, messageOf } from './import-error.ts'
-import type { Api } from './import-api.ts'
+import { EXIT, CommandError, messageOf } from './command-error.ts'
+import type { Api } from './api.ts'
 import type { LocalRow, RowFault } from './import-row.ts'
 import { importPath, type RowView } from './import-views.ts'
 
@@ -73,7 +73,7 @@ export async function writeLines(path: string, lines: AsyncIterable<string>): Pr
   } catch (error) {
     file.destroy()
     if (error instanceof Error && 'syscall' in error)
-      throw new ImportError(EXIT.usage, `${path} cannot be written: ${messageOf(error)}.`, error)
+      throw new CommandError(EXIT.usage, `${path} cannot be written: ${messageOf(error)}.`, error)
     throw error
   }
 }

@@ -1,16 +1,16 @@
 /** `sluice import <source>`: what is given becomes an import, or is found to be one that was begun before. */
 import { humanBytes } from '@sluice/core'
-import { type Api, ApiRefusal } from './import-api.ts'
+import { type Api, ApiRefusal, itemsOf } from './api.ts'
 import { concludeImport } from './import-end.ts'
-import { EXIT, type ExitCode, ImportError } from './import-error.ts'
+import { EXIT, type ExitCode, CommandError } from './command-error.ts'
 import { ERRORS_SHOWN, followImport, type NameRows } from './import-follow.ts'
 import { writePlan } from './import-plan.ts'
-import { countOf, type Progress } from './import-progress.ts'
+import { countOf, type Progress } from './progress.ts'
 import { openFaultNotes, writeReport } from './import-report.ts'
 import type { LocalRow, RowFault } from './import-row.ts'
 import { sendRows, type Sent } from './import-send.ts'
 import { type RowSource, type Survey, surveySource } from './import-source.ts'
-import { type ImportHead, importPath, type ImportView, itemsOf } from './import-views.ts'
+import { type ImportHead, importPath, type ImportView } from './import-views.ts'
 import { say } from './print.ts'
 
 /** As the API takes them. */
@@ -48,9 +48,9 @@ export async function runImport(api: Api, options: RunOptions): Promise<ExitCode
   if (planPath !== null) {
     const planned: ImportView = await api.call('POST', `${importPath(begun.id)}/plan`)
     if (planned.plan_hash === null)
-      throw new ImportError(EXIT.rowsFailed, `Import ${begun.id} has no plan: rows were added to it meanwhile.`)
+      throw new CommandError(EXIT.someFailed, `Import ${begun.id} has no plan: rows were added to it meanwhile.`)
     await writePlan(api, { ...planned, plan_hash: planned.plan_hash }, planPath, source.rows(), notes)
-    return planned.counts.states.invalid + (planned.counts.actions['refuse'] ?? 0) > 0 ? EXIT.rowsFailed : EXIT.fine
+    return planned.counts.states.invalid + (planned.counts.actions['refuse'] ?? 0) > 0 ? EXIT.someFailed : EXIT.fine
   }
   options.onImport(begun.id, true)
   await setInMotion(api, begun)
@@ -69,7 +69,7 @@ async function readSurvey({ source, settings, progress }: RunOptions): Promise<S
   })
   if (others > 5) progress.note(`${countOf(others - 5, 'more file')} left out, whose names do not match the pattern`)
   if (settings.mode === 'sync' && survey.unreadable > 0)
-    throw new ImportError(
+    throw new CommandError(
       EXIT.usage,
       `${countOf(survey.unreadable, 'line')} of ${source.name} cannot be read: with --sync each must be, or images would be detached that it may be about. Nothing was done.`,
     )
@@ -117,7 +117,7 @@ async function send(
     faults += 1
     if (faults <= ERRORS_SHOWN) progress.note(`${row.where}: ${fault.field} ${fault.message}`)
     if (settings.on_error === 'stop' && uploads)
-      throw new ImportError(EXIT.rowsFailed, `Stopped at ${row.where}, as --on-error stop asks. Nothing was applied.`)
+      throw new CommandError(EXIT.someFailed, `Stopped at ${row.where}, as --on-error stop asks. Nothing was applied.`)
   }
   progress.begin(uploads ? 'Sending' : 'Comparing', survey.rows, counts.total)
   const onProgress = ({ rows, files, bytes }: Sent) => progress.update(rows, files > 0 ? uploaded(files, bytes) : '')

@@ -1,7 +1,7 @@
 /** Rows go to an import page by page, and before each page the bytes that it names and the server lacks. */
 import { type HashedBytes, hashBytes, missingOf, type Outcome, uploadBytes } from './import-bytes.ts'
 import { inGroups, mapBounded } from './import-bounded.ts'
-import type { Api } from './import-api.ts'
+import type { Api } from './api.ts'
 import type { LocalRow, RowFault } from './import-row.ts'
 import { importPath } from './import-views.ts'
 

@@ -4,7 +4,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { EXIT, ImportError } from './import-error.ts'
+import { EXIT, CommandError } from './command-error.ts'
 import { readFolder } from './import-folder.ts'
 import { type ManifestFormat, readManifest } from './import-manifest.ts'
 import type { NamePattern } from './import-pattern.ts'
@@ -29,12 +29,12 @@ export async function openSource(argument: string, options: SourceOptions): Prom
   if (argument === '-') return openPiped(options)
   const path = resolve(argument)
   const found = await stat(path).catch((error: unknown) => {
-    throw new ImportError(EXIT.usage, `${argument} cannot be read: there is no such folder or file.`, error)
+    throw new CommandError(EXIT.usage, `${argument} cannot be read: there is no such folder or file.`, error)
   })
   if (found.isDirectory()) return folder(path, options.pattern)
   const format = options.format ?? FORMATS[extname(path).toLowerCase()]
   if (!format)
-    throw new ImportError(EXIT.usage, `${argument} is neither a folder nor a .csv or .jsonl; --format says what else a file is.`)
+    throw new CommandError(EXIT.usage, `${argument} is neither a folder nor a .csv or .jsonl; --format says what else a file is.`)
   return manifestFile(path, basename(path), format, dirname(path))
 }
 
@@ -71,7 +71,7 @@ async function openPiped({ format, signal }: SourceOptions): Promise<RowSource> 
 async function formatOf(path: string): Promise<ManifestFormat> {
   for await (const chunk of createReadStream(path, { encoding: 'utf8', end: 1023 }) as AsyncIterable<string>)
     return /^\uFEFF?\s*\{/.test(chunk) ? 'jsonl' : 'csv'
-  throw new ImportError(EXIT.usage, 'stdin was empty: pipe a manifest in.')
+  throw new CommandError(EXIT.usage, 'stdin was empty: pipe a manifest in.')
 }
 
 /** What is to be done, counted before any of it is done. */

@@ -1,5 +1,5 @@
 /** The parts of the API's answers that are used here; `/v1/openapi.json` has them whole. */
-import type { Api, Problem } from './import-api.ts'
+import type { Problem } from './api.ts'
 
 export interface ImportHead {
   readonly id: string
@@ -39,21 +39,7 @@ export interface RowView {
   readonly wishes: Readonly<Record<string, unknown>>
 }
 
-interface Page<Item> {
-  readonly items: readonly Item[]
-  readonly next: string | null
-}
-
 export const importPath = (id: string): string => `/v1/imports/${encodeURIComponent(id)}`
-
-/** All items of a list, page after page. */
-export async function* itemsOf<Item>(api: Api, path: string): AsyncGenerator<Item> {
-  for (let next: string | null = path; next !== null;) {
-    const page: Page<Item> = await api.call('GET', next)
-    yield* page.items
-    next = page.next
-  }
-}
 
 /** Rows that are not as they should be, whatever became of the others. */
 export function failuresOf({ states }: Pick<Counts, 'states'>): number {

@@ -1,20 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Command, InvalidArgumentError, Option } from 'commander'
-import { type Api, openApi } from './import-api.ts'
+import { Command, Option } from 'commander'
+import { type Api, openApi } from './api.ts'
+import { EXIT, type ExitCode } from './command-error.ts'
 import { applyPlan, showStatus, undoImport } from './import-commands.ts'
-import { EXIT, type ExitCode, ImportError } from './import-error.ts'
 import type { ManifestFormat } from './import-manifest.ts'
 import { DEFAULT_PATTERN, readPattern } from './import-pattern.ts'
 import { openPlan } from './import-plan.ts'
-import { openProgress } from './import-progress.ts'
 import { runImport } from './import-run.ts'
 import { openSource } from './import-source.ts'
 import { importPath, type ImportView } from './import-views.ts'
-
-interface ServerOptions {
-  readonly url: string
-  readonly token?: string
-}
+import { readCount, readSeconds } from './option-values.ts'
+import { exitForUsage, overApi, type ServerOptions, withServer } from './over-api.ts'
+import type { Progress } from './progress.ts'
 
 interface ImportOptions extends ServerOptions {
   readonly plan?: string | true
@@ -45,7 +42,7 @@ export function importCommand(): Command {
     .enablePositionalOptions()
     .showHelpAfterError('(add --help for help)')
     .addHelpText('after', HELP)
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.fine : EXIT.usage))
+    .exitOverride(exitForUsage)
     .action(importAction)
   withServer(command.command('apply'))
     .description('do what a plan says, if nothing has changed since it was made')
@@ -84,17 +81,11 @@ What the server has is not sent again, and what was interrupted goes on when the
 Ends with 0 when all is well, 1 when rows failed, 2 when it was called wrongly, 3 when the server cannot be reached.
 `
 
-function withServer(command: Command): Command {
-  return command
-    .addOption(new Option('--url <url>', 'the address of Sluice').env('SLUICE_URL').default('http://127.0.0.1:8080'))
-    .addOption(new Option('--token <token>', 'a token of the role writer').env('SLUICE_TOKEN'))
-}
-
 const onError = () =>
   new Option('--on-error <what>', 'what a row that fails means for the others').choices(['skip', 'stop']).default('skip')
 const report = () => new Option('--report <file>', 'write what became of each row, as JSON Lines')
 const concurrency = () =>
-  new Option('--concurrency <n>', 'files that are hashed and uploaded at the same time').argParser(readConcurrency).default(8)
+  new Option('--concurrency <n>', 'files that are hashed and uploaded at the same time').argParser(readCount(64)).default(8)
 
 async function importAction(source: string | undefined, options: ImportOptions, command: Command): Promise<void> {
   // In "import --plan photos/" the folder is taken for the name of the plan, and nobody would mean that.
@@ -142,39 +133,26 @@ async function statusAction(id: string, options: ServerOptions & { json?: true; 
 }
 
 interface Session {
-  readonly progress: ReturnType<typeof openProgress>
+  readonly progress: Progress
   readonly onImport: (id: string, isApplying: boolean) => void
 }
 
 /** Ctrl-C stops what is under way, here and on the server, and says how to go on; a second one leaves at once. */
-async function inSession({ url, token }: ServerOptions, work: (api: Api, session: Session) => Promise<ExitCode>): Promise<void> {
-  const stop = new AbortController()
-  const progress = openProgress()
+async function inSession(options: ServerOptions, work: (api: Api, session: Session) => Promise<ExitCode>): Promise<void> {
   let running: { readonly id: string; readonly isApplying: boolean } | null = null
-  const onSignal = () => (stop.signal.aborted ? process.exit(EXIT.interrupted) : stop.abort())
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
-  try {
-    if (token === undefined) throw new ImportError(EXIT.usage, 'A token is needed: --token, or SLUICE_TOKEN in the environment.')
-    const onWait = (why: string, waitMs: number) => progress.note(`${why}; trying again in ${Math.round(waitMs / 1_000)} s`)
-    const api = openApi({ url, token, signal: stop.signal, onWait })
-    process.exitCode = await work(api, { progress, onImport: (id, isApplying) => (running = { id, isApplying }) })
-  } catch (error) {
-    progress.end()
-    if (stop.signal.aborted) process.exitCode = await leave(running, { url, token: token ?? '' })
-    else if (error instanceof ImportError) {
-      process.stderr.write(`${error.message}\n`)
-      process.exitCode = error.exitCode
-    } else throw error
-  } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
-  }
+  const onImport: Session['onImport'] = (id, isApplying) => (running = { id, isApplying })
+  await overApi(
+    options,
+    (api, progress) => work(api, { progress, onImport }),
+    () => leave(running, options),
+  )
 }
 
 const STOP_MS_MAX = 10_000
 
 async function leave(
   running: { readonly id: string; readonly isApplying: boolean } | null,
-  { url, token }: { readonly url: string; readonly token: string },
+  { url, token = '' }: ServerOptions,
 ): Promise<ExitCode> {
   if (!running?.isApplying) {
     process.stderr.write('Stopped. Nothing was applied. The same command goes on where this one stopped.\n')
@@ -198,18 +176,4 @@ async function stopImport(api: Api, id: string): Promise<boolean> {
     if (state !== 'open' && state !== 'planned') return false
     await sleep(200, undefined, { signal: api.signal })
   }
-}
-
-const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 }
-
-function readSeconds(text: string): number {
-  const found = /^(\d{1,9})([smhd])$/.exec(text)
-  if (found) return Number(found[1]) * (SECONDS[found[2] ?? ''] ?? 1)
-  throw new InvalidArgumentError('a duration looks like 90s, 15m, 24h or 7d.')
-}
-
-function readConcurrency(text: string): number {
-  const number = Number(text)
-  if (Number.isInteger(number) && number >= 1 && number <= 64) return number
-  throw new InvalidArgumentError('a whole number from 1 to 64.')
 }

@@ -1,7 +1,9 @@
 import { Command, Option } from 'commander'
 import { StartError } from '@sluice/runtime/start-error'
 import { importCommand } from './import.ts'
+import { ingestsCommand } from './ingests.ts'
 import { printTable } from './print.ts'
+import { replayCommand } from './replay.ts'
 
 /** What a server is made of takes a second and 90 MB to load: only commands that need it do. */
 const server = {
@@ -54,6 +56,8 @@ token
   .action(async (id, options) => (await server.oauth()).oauthCommand(id, options))
 
 program.addCommand(importCommand())
+program.addCommand(ingestsCommand())
+program.addCommand(replayCommand())
 
 program
   .command('config')

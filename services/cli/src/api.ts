@@ -1,6 +1,6 @@
-/** The HTTP API as an importer meets it: over a network that fails, to a server that may be busy or just restarting. */
+/** The HTTP API as a command meets it: over a network that fails, to a server that may be busy or just restarting. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { EXIT, ImportError } from './import-error.ts'
+import { EXIT, CommandError } from './command-error.ts'
 
 interface Answer<Body = unknown> {
   readonly status: number
@@ -26,9 +26,9 @@ interface Outgoing {
 export interface Api {
   readonly url: string
   readonly signal: AbortSignal
-  /** Any answer that is final. Throws an `ImportError` when there is none, after bounded retries, and for a token that is refused. */
+  /** Any answer that is final. Throws an `CommandError` when there is none, after bounded retries, and for a token that is refused. */
   send<Body>(method: string, path: string, outgoing?: Outgoing): Promise<Answer<Body>>
-  /** The body of an answer of 2xx; any other one is thrown as `ImportError`. */
+  /** The body of an answer of 2xx; any other one is thrown as `CommandError`. */
   call<Body>(method: string, path: string, outgoing?: Outgoing): Promise<Body>
   /** Lines of JSON as they come. Not repeated: what was read cannot be taken back. */
   lines<Line>(path: string): AsyncIterable<Line>
@@ -94,12 +94,12 @@ export function openApi({ url, token, signal, onWait }: ApiOptions): Api {
         await response.body?.cancel()
       } catch (error) {
         signal.throwIfAborted()
-        if (error instanceof ImportError || isUnreadable(error)) throw error
+        if (error instanceof CommandError || isUnreadable(error)) throw error
         why = `${base.origin} cannot be reached (${reasonOf(error)})`
       }
       const patienceMs = hasAnswered ? PATIENCE_MS : FIRST_PATIENCE_MS
       const waitMs = Math.max(askedMs, Math.min(RETRY_MS_MIN * 2 ** tries, RETRY_MS_MAX) * (0.5 + Math.random() / 2))
-      if (performance.now() - startedAt + waitMs > patienceMs) throw new ImportError(EXIT.unreachable, `${why}.`)
+      if (performance.now() - startedAt + waitMs > patienceMs) throw new CommandError(EXIT.unreachable, `${why}.`)
       if (waitMs > 2_000) onWait?.(why, waitMs)
       await sleep(waitMs, undefined, { signal })
     }
@@ -108,7 +108,7 @@ export function openApi({ url, token, signal, onWait }: ApiOptions): Api {
   const send = async <Body>(method: string, path: string, outgoing: Outgoing = {}): Promise<Answer<Body>> => {
     const answer = await tryUntilAnswered(method, path, outgoing, readAnswer<Body>)
     if (answer.status === 401 || answer.status === 403)
-      throw new ImportError(EXIT.usage, `${base.origin} refuses the token: ${problemText(answer.body)}`)
+      throw new CommandError(EXIT.usage, `${base.origin} refuses the token: ${problemText(answer.body)}`)
     return answer
   }
 
@@ -135,13 +135,27 @@ export function openApi({ url, token, signal, onWait }: ApiOptions): Api {
   }
 }
 
+interface Page<Item> {
+  readonly items: readonly Item[]
+  readonly next: string | null
+}
+
+/** All items of a list, page after page. */
+export async function* itemsOf<Item>(api: Api, path: string): AsyncGenerator<Item> {
+  for (let next: string | null = path; next !== null;) {
+    const page: Page<Item> = await api.call('GET', next)
+    yield* page.items
+    next = page.next
+  }
+}
+
 /** What the API answers to a request that it will not do; the command can often say more, and catches it. */
-export class ApiRefusal extends ImportError {
+export class ApiRefusal extends CommandError {
   readonly status: number
   readonly code: string
 
   constructor(status: number, body: unknown) {
-    super(EXIT.rowsFailed, `${problemText(body)} (${status})`)
+    super(EXIT.someFailed, `${problemText(body)} (${status})`)
     this.status = status
     this.code = isProblem(body) ? body.code : ''
   }
@@ -181,7 +195,7 @@ export function retryAfterMs(header: string | null, now: number = Date.now()): n
 function readUrl(text: string): URL {
   const url = URL.parse(text)
   if (!url || !/^https?:$/.test(url.protocol))
-    throw new ImportError(EXIT.usage, `--url must be an address like http://127.0.0.1:8080, not "${text}".`)
+    throw new CommandError(EXIT.usage, `--url must be an address like http://127.0.0.1:8080, not "${text}".`)
   return url
 }
 

@@ -1,10 +1,10 @@
-/** How `sluice import` ends; scripts read this. */
-export const EXIT = { fine: 0, rowsFailed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const
+/** How commands end that go over the API; scripts read this. */
+export const EXIT = { fine: 0, someFailed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 /** What ends the command, said to whoever called it. */
-export class ImportError extends Error {
-  override readonly name = 'ImportError'
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
   readonly exitCode: ExitCode
 
   constructor(exitCode: ExitCode, message: string, cause?: unknown) {

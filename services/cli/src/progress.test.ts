@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
-import { humanDuration, lineProgress, openPace } from './import-progress.ts'
+import { humanDuration, lineProgress, openPace } from './progress.ts'
 
 it('tells the rate of late, and how long it takes to go on like that', () => {
   let now = 0
-  const pace = openPace(1_000, 0, () => now)
+  const pace = openPace(1_000, 0, { now: () => now })
   expect(pace.at(0)).toBe('')
   now = 10_000
   expect(pace.at(100)).toBe('10 rows/s, 1m 30s left')

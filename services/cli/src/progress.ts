@@ -2,7 +2,8 @@ import { MultiBar, Presets, type SingleBar } from 'cli-progress'
 
 /** What people see while it runs, all of it on stderr: stdout is for results. */
 export interface Progress {
-  begin(title: string, total: number, done?: number): void
+  /** `noun` is what is counted, in the plural. */
+  begin(title: string, total: number, done?: number, noun?: string): void
   update(done: number, text?: string): void
   /** A line of its own, above the bar. */
   note(line: string): void
@@ -29,9 +30,9 @@ function barProgress(output: NodeJS.WriteStream): Progress {
     bars = bar = null
   }
   return {
-    begin(title, total, done = 0) {
+    begin(title, total, done = 0, noun = 'rows') {
       end()
-      pace = openPace(total, done)
+      pace = openPace(total, done, { noun })
       const format = `{title}  {bar}  {value}/{total}  {pace}  {text}`
       bars = new MultiBar({ format, barsize: 24, hideCursor: true, stream: output, fps: 5 }, Presets.shades_classic)
       bar = bars.create(total, done, { title, pace: '', text: '' })
@@ -50,15 +51,15 @@ function barProgress(output: NodeJS.WriteStream): Progress {
 export function lineProgress(output: Output, everyMs: number, now: () => number = () => performance.now()): Progress {
   let title = ''
   let total = 0
-  let pace = openPace(0, 0, now)
+  let pace = openPace(0, 0, { now })
   let saidAt = 0
   return {
-    begin(newTitle, newTotal, done = 0) {
+    begin(newTitle, newTotal, done = 0, noun = 'rows') {
       title = newTitle
       total = newTotal
-      pace = openPace(total, done, now)
+      pace = openPace(total, done, { now, noun })
       saidAt = now()
-      output.write(`${title}: ${count(total)} rows\n`)
+      output.write(`${title}: ${count(total)} ${noun}\n`)
     },
     update(done, text = '') {
       const said = pace.at(done)
@@ -77,7 +78,11 @@ export function lineProgress(output: Output, everyMs: number, now: () => number 
 }
 
 /** The rate of late, and how long it takes to go on like that: "85 rows/s, 1m 40s left". */
-export function openPace(total: number, first: number, now: () => number = () => performance.now()) {
+export function openPace(
+  total: number,
+  first: number,
+  { now = () => performance.now(), noun = 'rows' }: { readonly now?: () => number; readonly noun?: string } = {},
+) {
   const marks = [{ at: now(), done: first }]
   return {
     at(done: number): string {
@@ -89,7 +94,7 @@ export function openPace(total: number, first: number, now: () => number = () =>
       const rate = ((done - oldest.done) / Math.max(now() - oldest.at, 1)) * 1_000
       if (rate <= 0) return ''
       const shown = rate < 10 ? rate.toFixed(1) : count(Math.round(rate))
-      return `${shown} rows/s, ${humanDuration(((total - done) / rate) * 1_000)} left`
+      return `${shown} ${noun}/s, ${humanDuration(((total - done) / rate) * 1_000)} left`
     },
   }
 }
