@@ -162,13 +162,13 @@ export interface Webhooks {
    */
   redeliver(tenantId: TenantId, webhookId: WebhookId, id: WebhookDeliveryId): Promise<WebhookDelivery>
   /**
-   * The events of this time that are not pending, each once and oldest first, `limit` at most; returns how many. Throws
-   * `webhook_unknown`.
+   * The events of this time that are not pending, each once and oldest first, `limit` at most; returns how many. Their state is that
+   * of their last delivery: what failed and has arrived since is not failed. Throws `webhook_unknown`.
    */
   redeliverRange(
     tenantId: TenantId,
     webhookId: WebhookId,
-    range: { readonly from: Date; readonly to: Date; readonly states?: readonly DeliveryState[] },
+    range: DeliveryFilter & { readonly from: Date; readonly to: Date },
     limit: number,
   ): Promise<number>
   /** Removes deliveries of all tenants that are older; returns how many. */

@@ -57,13 +57,13 @@ export function openDeliveryLog({ query, transaction }: Runner): Log {
         const [again] = await db.execute(againOf(tenantId, webhookId, one, 1))
         return again ? deliveryOf(rowOf(deliveries, again)) : pendingOf(db, webhookId, one)
       }),
-    redeliverRange: (tenantId, webhookId, { from, to, states }, limit) =>
+    redeliverRange: (tenantId, webhookId, { from, to, ...filter }, limit) =>
       transaction(async (db) => {
         await lockWebhook(db, tenantId, webhookId)
-        const inState = states ? inArray(deliveries.state, [...states]) : sql`true`
+        const isLast = filter.states ? IS_LAST : undefined
         // With types, since a raw statement does not know how a column wants its time.
         const [start, end] = [from, to].map((time) => sql`${time.toISOString()}::timestamptz`)
-        const range = sql`created_at >= ${start} and created_at < ${end} and ${inState}`
+        const range = sql`${and(sql`created_at >= ${start} and created_at < ${end}`, found(filter), isLast)}`
         return (await db.execute(againOf(tenantId, webhookId, range, limit))).length
       }),
     async forget(keptMs, limit) {
@@ -86,6 +86,12 @@ async function lockWebhook(db: Db, tenantId: TenantId, id: WebhookId): Promise<v
     : []
   if (rows.length === 0) throw new SluiceError('webhook_unknown')
 }
+
+/** Of the deliveries of its event. */
+const IS_LAST = sql`not exists (
+  select from webhook_deliveries as later
+  where later.webhook_id = webhook_deliveries.webhook_id and later.event_id = webhook_deliveries.event_id
+    and later.number > webhook_deliveries.number)`
 
 /** Copies at the end of the line, one for each event, unless it is pending already. */
 function againOf(tenantId: TenantId, webhookId: WebhookId, which: SQL, limit: number): SQL {

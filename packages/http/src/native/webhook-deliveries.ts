@@ -22,6 +22,7 @@ const DeliveryParams = Type.Object({
 })
 
 const states = Type.Optional(Type.Array(Type.Enum([...DELIVERY_STATES])))
+const type = Type.Optional(Type.Enum([...WEBHOOK_EVENTS, TEST_EVENT]))
 
 /** What was said to an endpoint, and what it answered. */
 export async function webhookDeliveryRoutes(app: FastifyInstance, { world }: NativeOptions): Promise<void> {
@@ -31,7 +32,7 @@ export async function webhookDeliveryRoutes(app: FastifyInstance, { world }: Nat
   const Query = Type.Object(
     {
       state: states,
-      type: Type.Optional(Type.Enum([...WEBHOOK_EVENTS, TEST_EVENT])),
+      type,
       before: Type.Optional(Type.String({ format: 'uuid', description: 'The last id of the page before.' })),
       limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.pageItemsMax, default: 50 })),
     },
@@ -42,6 +43,7 @@ export async function webhookDeliveryRoutes(app: FastifyInstance, { world }: Nat
       from: Type.Optional(Type.String({ format: 'date-time', description: 'Default: the oldest that is kept.' })),
       to: Type.Optional(Type.String({ format: 'date-time', description: 'Default: now.' })),
       state: states,
+      type,
     },
     { additionalProperties: false },
   )
@@ -118,7 +120,7 @@ export async function webhookDeliveryRoutes(app: FastifyInstance, { world }: Nat
       schema: {
         tags,
         summary: 'Send the events of a time again',
-        description: `Each once and oldest first, ${limits.webhookRedeliverMax} at most; those that are pending are on their way already.`,
+        description: `Each once and oldest first, ${limits.webhookRedeliverMax} at most; those that are pending are on their way already. The state is that of an event's last delivery: what failed and has arrived since is not sent again with what failed.`,
         params: WebhookParams,
         body: Range,
         response: { 202: Type.Object({ deliveries: Type.Integer() }), ...schemas.problems(400, 404, 413, 415) },
@@ -126,11 +128,12 @@ export async function webhookDeliveryRoutes(app: FastifyInstance, { world }: Nat
     },
     async (request, reply) => {
       const { tenantId, id } = webhookOf(request)
-      const { from, to, state } = request.body
+      const { from, to, state, type } = request.body
       const range = {
         from: from === undefined ? new Date(0) : instant('from', from),
         to: to === undefined ? new Date(now().getTime() + TOMORROW_MS) : instant('to', to),
         ...(state && { states: state }),
+        ...(type && { event: type }),
       }
       return reply.code(202).send({ deliveries: await webhooks.redeliverRange(tenantId, id, range, limits.webhookRedeliverMax) })
     },

@@ -188,11 +188,13 @@ function memoryLog(tables: Tables): Log {
       if (!row) throw new SluiceError('webhook_delivery_unknown')
       return pendingLike(row) ?? addDelivery(tables, row.delivery, row.subject)
     },
-    async redeliverRange(tenantId, webhookId, { from, to, states }, limit) {
+    async redeliverRange(tenantId, webhookId, { from, to, ...filter }, limit) {
       known(tables, tenantId, webhookId)
-      const inRange = of(tenantId, webhookId).filter(
-        ({ delivery: { createdAt, state } }) => createdAt >= from && createdAt < to && (!states || states.includes(state)),
-      )
+      const all = of(tenantId, webhookId)
+      const last = new Map(all.map(({ delivery }) => [delivery.eventId, delivery.id]))
+      const inRange = all
+        .filter(({ delivery: { createdAt } }) => createdAt >= from && createdAt < to)
+        .filter(({ delivery }) => isFound(delivery, filter) && (!filter.states || last.get(delivery.eventId) === delivery.id))
       const wanted = new Map<string, DeliveryRow>()
       for (const row of inRange) if (!wanted.has(row.delivery.eventId)) wanted.set(row.delivery.eventId, row)
       const again = [...wanted.values()].filter((row) => pendingLike(row) === null).slice(0, limit)

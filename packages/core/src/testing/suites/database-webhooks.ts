@@ -384,6 +384,22 @@ export function webhookTests({ catalogue, openOwn }: Subject): void {
     )
   })
 
+  test('what failed and has arrived since is not sent again with what failed, nor is another type', async () => {
+    await using own = await openOwn()
+    const webhook = await create(own)
+    await change(own, await own.newProduct())
+    for (const one of await claim(own)) await finish(own, one, GIVEN_UP)
+    const { event } = present((await log(own, webhook))[0])
+    const other = present(webhook.events.find((type) => type !== event))
+    const range = { from: new Date(0), to: new Date(Date.now() + LONG_MS), states: ['failed'] as const }
+    const again = (more: object = {}) => hooksOf(own).redeliverRange(own.home, webhook.id, { ...range, ...more }, 10)
+    expect(await again({ event: other })).toBe(0)
+    expect(await again({ event })).toBe(1)
+    for (const one of await claim(own)) await finish(own, one, TAKEN)
+    expect(await again()).toBe(0)
+    expect(await again({ states: ['delivered'] })).toBe(1)
+  })
+
   test('old deliveries are removed, some at a time', async () => {
     await using own = await openOwn()
     const webhook = await create(own)
