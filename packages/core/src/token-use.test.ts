@@ -13,7 +13,7 @@ async function start() {
   const tenantId = await world.database.tenants.findByName('default')
   if (!tenantId) throw new Error('there is no tenant')
   const token = () => world.database.tokens.create({ ...USED, tenantId, id: newId() as TokenId, sha256Hex: newDigest() })
-  const noteUse = vi.fn<Database['tokens']['noteUse']>(world.database.tokens.noteUse)
+  const noteUse = vi.fn<Database['tokens']['noteUse']>((ids) => world.database.tokens.noteUse(ids))
   const database = noteTokenUse({ ...world.database, tokens: { ...world.database.tokens, noteUse } }, () => clock.nowMs)
   return { world, clock, database, noteUse, token, tenantId }
 }
