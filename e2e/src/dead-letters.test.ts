@@ -1,6 +1,6 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { hashToken } from '@sluice/core'
 import { drawSample } from '@sluice/images/samples'
 import postgres from 'postgres'
@@ -9,6 +9,7 @@ import { answerOf, formOf, type Json } from './api.ts'
 import { startSluice } from './import-command.ts'
 import { openStack, RUNNABLE, type Stack, type Wiring } from './stack.ts'
 
+const RUNBOOK = resolve(import.meta.dirname, '../../docs/operations/runbook.md')
 /** With a bucket for staging there are no files that a test could damage; both backends of the queue are here all the same. */
 const WIRED = RUNNABLE.filter((wiring) => wiring !== 'production with a staging bucket')
 /** Attempts are few and follow one another soon: what is looked at is what comes after them. */
@@ -195,6 +196,17 @@ function deadLetters(wiring: Wiring): void {
     await landed(newest)
     expect((await sluice('replay', '--code', 'storage_full')).stdout).toBe('No failed ingest is like that.\n')
     expect((await sluice('replay')).code).toBe(2)
+  })
+
+  test('lands when the commands of the runbook are given, as they stand there', async () => {
+    const section = /^## What failed for good$(.*?)^## /ms.exec(await readFile(RUNBOOK, 'utf8'))?.[1] ?? ''
+    const commands = [...section.matchAll(/^sluice (.*)$/gm)].map(([, words = '']) => words.split(' '))
+    expect(commands.length).toBeGreaterThanOrEqual(5)
+    const [id = ''] = take(1)
+    const newest = dead.splice(-2)
+    const here = (word: string) => (word === '<id>' ? id : word.replace('source_unavailable', 'bytes_damaged'))
+    for (const words of commands) expect([words, (await sluice(...words.map(here))).code]).toEqual([words, 0])
+    await landed([id, ...newest])
   })
 
   test("is not another tenant's to replay, on the board or elsewhere", async () => {
