@@ -89,8 +89,18 @@ async function makeThings(api: Api, seed: number): Promise<Things> {
   await settled(api, `/v1/hook-sources/${source}/events/${event}`, 'quarantined')
   await settled(api, `/v1/webhooks/${webhook}/deliveries/${delivery}`, 'delivered')
   return {
-    ...{ ref: image['product_id'], image: image['id'], file: image['file'].id, digest: image['file'].sha256 },
-    ...{ ingest, upload, source, event, webhook, delivery, code, import: bulk },
+    ref: image['product_id'],
+    image: image['id'],
+    file: image['file'].id,
+    digest: image['file'].sha256,
+    import: bulk,
+    ingest,
+    upload,
+    source,
+    event,
+    webhook,
+    delivery,
+    code,
     tus: tus.headers.get('location')?.split('/').at(-1) ?? '',
   }
 }
@@ -201,7 +211,10 @@ describe('who may do what', () => {
         route.url,
         isRead(route) && !isTus(route),
       ])
-      if (route.access === 'admin') expect((await ask(route, TOKENS.writer, ours)).status).toBe(403)
+    }
+    for (const route of routes().filter(({ access }) => access === 'admin')) {
+      const { status } = await ask(route, TOKENS.writer, ours)
+      expect([route.method, route.url, status]).toEqual([route.method, route.url, 403])
     }
     expect(await everything()).toEqual(before)
   })
@@ -232,7 +245,8 @@ describe('another tenant', () => {
     const before = await everything()
     for (const route of routes().filter(({ url }) => url.includes(':'))) {
       // A code is whoever's that defines it, and one that is not there is as good as removed; these two of tus are about no upload.
-      if (/:code$/.test(route.url) ? /PUT|DELETE/.test(route.method) : isTus(route) && /POST|OPTIONS/.test(route.method)) continue
+      if (route.url.endsWith(':code') ? /PUT|DELETE/.test(route.method) : isTus(route) && /POST|OPTIONS/.test(route.method))
+        continue
       const { status, body } = await ask(route, TOKENS.stranger, ours)
       expect([route.method, route.url, status, body]).toEqual([route.method, route.url, 404, body])
     }

@@ -63,8 +63,12 @@ export async function openCanaries(wiring: Wiring, environment: Record<string, s
 
   const opened = stack.move()
   return {
-    ...{ url: sluice.url, consoleUrl: sluice.consoleUrl, routes, secrets },
-    ...{ rows: () => database.rows(), databaseDown: () => database.down() },
+    url: sluice.url,
+    consoleUrl: sluice.consoleUrl,
+    routes,
+    secrets,
+    rows: () => database.rows(),
+    databaseDown: () => database.down(),
     log: () => lines.join(''),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

@@ -65,8 +65,17 @@ async function addTokens(): Promise<void> {
 }
 
 const FOR_EVERYBODY = [
-  ...['GET /console.css', 'HEAD /console.css', 'GET /console.svg', 'HEAD /console.svg', 'GET /health', 'HEAD /health'],
-  ...['GET /ready', 'HEAD /ready', 'GET /login', 'HEAD /login', 'POST /login'],
+  'GET /console.css',
+  'HEAD /console.css',
+  'GET /console.svg',
+  'HEAD /console.svg',
+  'GET /health',
+  'HEAD /health',
+  'GET /ready',
+  'HEAD /ready',
+  'GET /login',
+  'HEAD /login',
+  'POST /login',
 ]
 
 async function ask(
