@@ -104,6 +104,7 @@ export const ERRORS = {
   // Ours, or the network's
   source_unavailable: { status: 502, title: 'The server of the file cannot be reached at the moment' },
   bytes_damaged: { status: 500, title: 'Stored bytes differ from those that were received' },
+  decoder_died: { status: 500, title: 'The process that decoded the image died' },
   attempts_exhausted: { status: 500, title: 'The ingest was given up after repeated failures' },
   storage_full: { status: 507, title: 'There is no room to store the file' },
   tenant_busy: { status: 429, title: 'Too much of yours is waiting to be done; try again later' },

@@ -1,5 +1,6 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { type ErrorCode, type ErrorDetails, humanBytes, type Limits, SluiceError } from '@sluice/core'
+import { spawnConfined } from './confined-child.ts'
 
 /** What the parent asks: one image, and no second one before the first is answered. */
 export interface Task {
@@ -28,8 +29,8 @@ export interface DecoderProcess<Result> {
   readonly ended: Promise<void>
   /**
    * Throws what the child found wrong with the image, `image_too_costly` when time or memory ran out, and the reason of
-   * the signal. A process that dies of anything else (a crash, a signal from outside) throws a plain error: it may not
-   * be the image's fault, so the image is tried again, and the attempts are counted by the core.
+   * the signal. A process that dies of anything else (a crash, a signal from outside) is `decoder_died`: it may not be the
+   * image's fault, so the image is tried again, and the attempts are counted by the core.
    */
   run(path: string, signal: AbortSignal): Promise<Result>
   kill(): void
@@ -38,25 +39,10 @@ export interface DecoderProcess<Result> {
 /** A process that has not said that it is ready after this time will not. */
 const START_MS_MAX = 30_000
 
-/** The JavaScript of a decoder holds one file and a reduction; pixels lie outside this heap. */
-const EXEC_ARGV = ['--max-old-space-size=128']
-
-/**
- * The child inherits nothing: no address and no password of the service is in reach of a decoder that was taken over.
- * Each process decodes one image at a time, so two threads are enough; two arenas keep glibc from spreading memory.
- */
-const ENVIRONMENT = { UV_THREADPOOL_SIZE: '2', MALLOC_ARENA_MAX: '2' }
-
 const STDERR_LENGTH_MAX = 2000
 
 export function startProcess<Result>(entry: URL, limits: Limits): DecoderProcess<Result> {
-  const child = fork(entry, {
-    serialization: 'advanced',
-    execPath: process.execPath,
-    execArgv: EXEC_ARGV,
-    env: ENVIRONMENT,
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-  })
+  const child = spawnConfined(entry, limits.decodeMemoryBytesMax)
   const ready = Promise.withResolvers<void>()
   const ended = Promise.withResolvers<void>()
   const state = { alive: true, tasks: 0, residentBytes: 0 }
@@ -87,7 +73,7 @@ export function startProcess<Result>(entry: URL, limits: Limits): DecoderProcess
   })
   // After `close` rather than `exit`, so that what it wrote before it died has been read.
   child.on('close', (code, signal) => {
-    fail(new Error(`the decoder process ended with ${signal ?? `code ${code}`}`, { cause: stderr || undefined }))
+    fail(died(signal ?? `code ${code}`, stderr))
     ended.resolve()
   })
 
@@ -132,6 +118,11 @@ function isConnected(child: ChildProcess): boolean {
 async function within<T>(ms: number, promise: Promise<T>, onDeadline: () => void): Promise<T> {
   const timer = setTimeout(onDeadline, ms)
   return promise.finally(() => clearTimeout(timer))
+}
+
+function died(how: string, stderr: string): SluiceError {
+  const cause = stderr === '' ? {} : { cause: stderr }
+  return new SluiceError('decoder_died', `The process that decoded the image ended with ${how}.`, { details: { how }, ...cause })
 }
 
 function errorOf(message: Extract<Message<never>, { kind: 'refused' | 'failed' }>): Error {

@@ -10,6 +10,9 @@ const REASON_LENGTH_MAX = 120
  */
 const ENDS_EARLY = /premature end of JPEG|not enough data|unexpected end of GIF/i
 
+/** What libvips, libheif and libjpeg say when the kernel gives them no more; a process that cannot even say so dies. */
+const OUT_OF_MEMORY = /out of memory|memory allocation error|insufficient memory/i
+
 /** The failure of a decode as the fault of the image that it is; errors of our own pass. */
 export function decodeFault(error: unknown, mediaType: MediaType, container: Container, { pixelsMax }: Limits): unknown {
   // sharp throws plain errors; a subclass is ours or JavaScript's, and a bug of ours is no fault of the image.
@@ -24,6 +27,9 @@ export function decodeFault(error: unknown, mediaType: MediaType, container: Con
   if (/unsupported image format/.test(message) && mediaType === 'image/avif') {
     // libheif opens no image sequences and nothing that is not AV1.
     return new SluiceError('media_type_unsupported', `This kind of AVIF is not accepted. Accepted are ${ACCEPTED_TYPES}.`)
+  }
+  if (OUT_OF_MEMORY.test(message)) {
+    return new SluiceError('image_too_costly', 'The image could not be decoded within the memory that it may take.', { details })
   }
   if (container.ending === 'cut' || ENDS_EARLY.test(message)) {
     return new SluiceError('image_truncated', 'The image ends before all of it has been decoded.', { details })

@@ -61,9 +61,8 @@ test.each(['exit', 'die'])(
   async (how) => {
     const one = pool()
     const error: unknown = await one.run(how, never).catch((caught: unknown) => caught)
-    expect(error).toBeInstanceOf(Error)
-    expect(SluiceError.is(error)).toBe(false)
-    expect(error).toMatchObject({ cause: how === 'exit' ? 'the last words' : undefined })
+    expect(error).toMatchObject({ code: 'decoder_died', status: 500, details: { how: how === 'exit' ? 'code 3' : 'SIGKILL' } })
+    expect(error instanceof Error && error.cause).toBe(how === 'exit' ? 'the last words' : undefined)
     expect(await one.run('next', never)).toBeTypeOf('number')
   },
 )
@@ -146,8 +145,8 @@ test('a module that cannot run is an error of ours, not of the image', async () 
   const broken = openPool<number>({ entry: new URL('missing.ts', import.meta.url), processes: 1, limits: DEFAULT_LIMITS })
   pools.push(broken)
   const error: unknown = await broken.run('a', never).catch((caught: unknown) => caught)
-  expect(SluiceError.is(error)).toBe(false)
   expect(error).toMatchObject({
+    status: 500,
     message: expect.stringContaining('ended with code 1'),
     cause: expect.stringContaining('missing.ts'),
   })

@@ -199,6 +199,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   idempotency_key_reused: invalid,
 
   bytes_damaged: internal,
+  decoder_died: internal,
   attempts_exhausted: internal,
   internal_error: internal,
   storage_full: inOurWords(507, 'Insufficient Storage'),

@@ -117,6 +117,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
 
   write_conflicted: INTERNAL_ERROR,
   bytes_damaged: INTERNAL_ERROR,
+  decoder_died: INTERNAL_ERROR,
   attempts_exhausted: INTERNAL_ERROR,
   internal_error: INTERNAL_ERROR,
   storage_full: inOurWords,

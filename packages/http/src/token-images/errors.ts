@@ -143,6 +143,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   uploads_exceeded: inOurWords,
 
   bytes_damaged: failed,
+  decoder_died: failed,
   attempts_exhausted: failed,
   internal_error: failed,
   storage_full: inOurWords,
