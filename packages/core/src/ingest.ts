@@ -97,9 +97,11 @@ export type Target = { readonly productId: ProductId } & (
   | { readonly kind: 'replace'; readonly imageId: ImageId; readonly change: ImageChange }
 )
 
+export const POSTPONED_BECAUSE = ['outage', 'error', 'source', 'turn', 'shutdown'] as const
+
 /** Why an ingest that had been started waits for its next start, and until when. `turn`: enough is fetched from its host as it is. */
 export interface Postponed {
-  readonly because: 'outage' | 'error' | 'source' | 'turn' | 'shutdown'
+  readonly because: (typeof POSTPONED_BECAUSE)[number]
   readonly until: Date
 }
 

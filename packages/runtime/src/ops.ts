@@ -1,4 +1,5 @@
 import { buildOps, type Checks } from '@sluice/http'
+import { registerExaminations } from './examination-metrics.ts'
 import { closeWithin, listen } from './listen.ts'
 import { registerCensus } from './observer-metrics.ts'
 import type { Parts } from './world.ts'
@@ -16,6 +17,7 @@ export async function openOps(parts: Parts, checks: Checks): Promise<AsyncDispos
 export function opsOf({ observability, database, objects }: Parts, checks: Checks) {
   const { metrics } = observability
   registerCensus(metrics, () => database.ingests.census())
+  registerExaminations(metrics, () => database.examinations.last())
   return {
     metrics: async () => ({ contentType: metrics.contentType, body: await metrics.metrics() }),
     checks: { database: () => database.ping(), objects: () => objects.ping(), ...checks },

@@ -36,12 +36,11 @@ export async function isFirstRun(database: Database): Promise<boolean> {
   return (await database.products.find(await defaultTenant(database), { kind: 'sku', sku: DEMO_SKU })) === null
 }
 
-async function withDatabaseUrl(work: (url: string) => Promise<void>): Promise<void> {
+export async function withDatabaseUrl<T>(work: (url: string) => Promise<T>): Promise<T> {
   const { database } = loadConfig()
   if (database.kind === 'url') return work(database.url)
   await using stack = new AsyncDisposableStack()
-  const url = await openOrFind(database.dataDir, stack)
-  await work(url)
+  return await work(await openOrFind(database.dataDir, stack))
 }
 
 /** A server of our own, brought up to date; or, when somebody else owns the directory, theirs, which runs. */

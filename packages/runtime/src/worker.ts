@@ -11,6 +11,7 @@ import {
   settleUploads,
   type SweepPlace,
   sweepStaging,
+  takeOverRemovals,
 } from '@sluice/core'
 import type { IngestQueue } from '@sluice/queue'
 import { type Parts, workerWorld } from './world.ts'
@@ -70,6 +71,13 @@ export async function openWorker(parts: Parts, queue: IngestQueue, secretKey: st
       turn: async () => (await sweepStaging(world, swept)) > 0 && swept.after !== null,
       idleMs: limits.upkeepEveryMs,
       onError: failed('sweep'),
+    }),
+  )
+  stack.use(
+    openLoop({
+      turn: async () => (await takeOverRemovals(world)) > 0,
+      idleMs: limits.upkeepEveryMs,
+      onError: failed('removals'),
     }),
   )
   stack.use(

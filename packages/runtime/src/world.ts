@@ -6,8 +6,8 @@ import {
   type Fetcher,
   type Objects,
   openBackpressure,
-  openFetchSlots,
   noteTokenUse,
+  openFetchSlots,
   type World,
 } from '@sluice/core'
 import { openDatabase } from '@sluice/database'
@@ -95,6 +95,6 @@ export function queueConnection(config: QueueConfig, databaseUrl: string): Queue
   return config.kind === 'redis' ? config : { kind: 'postgres', url: databaseUrl }
 }
 
-function openObjects(config: ObjectsConfig): Promise<Objects> {
+export function openObjects(config: ObjectsConfig): Promise<Objects & AsyncDisposable> {
   return config.kind === 'filesystem' ? openFilesystemObjects(config) : openMinioObjects(config)
 }

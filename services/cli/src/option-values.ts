@@ -18,10 +18,14 @@ export function readTime(text: string): string {
 }
 
 export function readCount(max: number): (text: string) => number {
+  return readNumber(1, max)
+}
+
+export function readNumber(min: number, max: number): (text: string) => number {
   return (text) => {
-    const number = Number(text)
-    if (Number.isInteger(number) && number >= 1 && number <= max) return number
-    throw new InvalidArgumentError(`a whole number from 1 to ${max}.`)
+    const number = text.trim() === '' ? Number.NaN : Number(text)
+    if (Number.isInteger(number) && number >= min && number <= max) return number
+    throw new InvalidArgumentError(`a whole number from ${min} to ${max}.`)
   }
 }
 

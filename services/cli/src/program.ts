@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import { StartError } from '@sluice/runtime/start-error'
 import { importCommand } from './import.ts'
 import { ingestsCommand } from './ingests.ts'
+import { readCount, readNumber } from './option-values.ts'
 import { printTable } from './print.ts'
 import { replayCommand } from './replay.ts'
 
@@ -12,6 +13,7 @@ const server = {
   migrate: () => import('./migrate.ts'),
   tokens: () => import('./tokens.ts'),
   oauth: () => import('./oauth.ts'),
+  doctor: () => import('./doctor.ts'),
 }
 
 const program = new Command('sluice')
@@ -54,6 +56,18 @@ token
   .argument('<id>', 'as "token list" shows it')
   .option('--public-key <file>', 'check RSA-SHA1 signatures of the token with this RSA public key (PEM)')
   .action(async (id, options) => (await server.oauth()).oauthCommand(id, options))
+
+program
+  .command('doctor')
+  .description('look whether all that is stored, known and promised fits together; changes nothing unless told to')
+  .option('--repair', 'mend what can be mended safely')
+  .option('--json', 'report for programs')
+  .option('--limit <n>', 'findings of each kind that are taken up in one run', readCount(100_000), 1_000)
+  .option('--grace <minutes>', 'leave alone what is younger, or marked for less', readNumber(0, 525_600), 60)
+  .option('--force', 'remove what no row speaks of, even if it is most of what is stored')
+  .addHelpText('after', '\nExit codes: 0 all is well, 1 findings are left, 2 it could not look.')
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+  .action(async (options) => (await server.doctor()).doctorCommand(options))
 
 program.addCommand(importCommand())
 program.addCommand(ingestsCommand())

@@ -18,6 +18,7 @@ import {
   shownUrl,
   type TimelineEntry,
   whyNotReplayable,
+  whyWaiting,
 } from '@sluice/core'
 import { callerOf } from '../authenticate.ts'
 import { type Content, type Html, html } from './html.ts'
@@ -88,12 +89,14 @@ async function findStory(database: Database, tenantId: TenantId, id: IngestId): 
 function page(story: Story, { jobPath, limits }: IngestPageOptions): Html {
   const { ingest, timeline } = story
   const isFailed = ingest.state === 'failed'
+  const wait = whyWaiting(ingest, new Date(), limits)
   const refusal = isFailed ? whyNotReplayable(ingest, { limits, now: () => new Date() }) : null
   return html`<p class="path"><a href="/">Ingests</a> / <code>${ingest.id}</code></p>
     <div class="title">
       <h1>${fileName(story)}</h1>
       ${badge(ingest.state)}${isFailed && !refusal && replayButton(ingest)}
     </div>
+    ${wait && html`<p class="hint">${wait.detail}</p>`}
     ${refusal && html`<p class="hint">It cannot be replayed. ${refusal.detail}</p>`}
     ${ingest.problem && problemBox(ingest.problem)}
     <div class="columns">

@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import { type Ingest, type IngestId, INGEST_STATES, SluiceError, watchIngest } from '@sluice/core'
+import { type Ingest, type IngestId, INGEST_STATES, SluiceError, watchIngest, whyWaiting } from '@sluice/core'
 import { Type, type Static } from 'typebox'
 import { callerOf } from '../authenticate.ts'
 import type { NativeOptions } from './index.ts'
 import { filterFields, filterOf, ingestId, IngestParams, type IngestRequest } from './ingest-filter.ts'
 import * as schemas from './schemas.ts'
-import { replayableView, timelineView } from './views.ts'
+import { replayableView, timelineView, waitView } from './views.ts'
 
 type World = NativeOptions['world']
 
@@ -105,7 +105,8 @@ async function* eventsOf(world: World, { tenantId, id }: Ingest, signal: AbortSi
 
 async function withTimeline(world: World, ingest: Ingest) {
   const timeline = await world.database.ingests.timeline(ingest.tenantId, ingest.id)
-  return { ...replayableView(ingest, world), timeline: timeline.map(timelineView) }
+  const wait = whyWaiting(ingest, world.now(), world.limits)
+  return { ...replayableView(ingest, world), waiting: wait && waitView(wait), timeline: timeline.map(timelineView) }
 }
 
 /** Throws `ingest_unknown`, for another tenant's ingest as well. */

@@ -1,5 +1,5 @@
 /** The shapes on the native wire. Names are snake_case, times are RFC 3339, sizes are bytes and pixels. */
-import { INGEST_STATES, LANES, MEDIA_TYPES } from '@sluice/core'
+import { INGEST_STATES, LANES, MEDIA_TYPES, WAIT_REASONS } from '@sluice/core'
 import { Type, type TSchema } from 'typebox'
 
 export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
@@ -168,8 +168,19 @@ const ingestFields = {
 
 export const Ingest = Type.Object(ingestFields, { title: 'Ingest' })
 
+const Waiting = Type.Object(
+  {
+    reason: Type.Enum([...WAIT_REASONS]),
+    detail: Type.String(),
+    until: nullable(
+      Type.String({ format: 'date-time', description: 'When it goes on, or when the wait is over at the latest.' }),
+    ),
+  },
+  { description: 'Why it is not over yet; null when it is.' },
+)
+
 export const IngestWithTimeline = Type.Object(
-  { ...ingestFields, timeline: Type.Array(TimelineEntry) },
+  { ...ingestFields, waiting: nullable(Waiting), timeline: Type.Array(TimelineEntry) },
   { title: 'IngestWithTimeline' },
 )
 

@@ -11,6 +11,7 @@ import {
   replayableUntil,
   shownUrl,
   type TimelineEntry,
+  type Wait,
   whyNotReplayable,
 } from '@sluice/core'
 
@@ -124,6 +125,10 @@ function replayView(ingest: Ingest, world: Pick<IntakeWorld, 'limits' | 'now'>) 
   const refusal = whyNotReplayable(ingest, world)
   if (refusal) return { possible: false, until: null, ...refusal }
   return { possible: true, until: replayableUntil(ingest, world.limits)?.toISOString() ?? null, code: null, detail: null }
+}
+
+export function waitView({ reason, detail, until }: Wait) {
+  return { reason, detail, until: until?.toISOString() ?? null }
 }
 
 export function timelineView({ at, step, attempt, outcome, durationMs, detail }: TimelineEntry) {
