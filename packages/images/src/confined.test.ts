@@ -10,6 +10,7 @@ import { dataBytesMax, spawnConfined } from './confined-child.ts'
 import { openDecoder } from './decoder.ts'
 import { drawSample } from './draw-sample.ts'
 import { openPool } from './pool.ts'
+import { children, peakOf } from './testing/children.ts'
 
 const failingChild = new URL('testing/failing-child.ts', import.meta.url)
 const never = new AbortController().signal
@@ -42,26 +43,6 @@ function pipeWithoutEnd(): string {
 
 async function decoderOf(processes: number, limits: Partial<Limits> = {}) {
   return stack.use(await openDecoder({ processes, limits: { ...DEFAULT_LIMITS, ...limits } }))
-}
-
-/** Children of this process, those that are dead and not yet waited for among them. */
-function children(): readonly { readonly pid: number; readonly state: string }[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((pid) => {
-      const stat = statOf(pid)
-      const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-      return Number(parent) === process.pid && state !== undefined ? [{ pid: Number(pid), state }] : []
-    })
-}
-
-function statOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'utf8')
-  } catch {
-    // It has ended since its name was read.
-    return ''
-  }
 }
 
 /** The process that was not there before this was begun. */
@@ -179,12 +160,3 @@ describe.runIf(process.platform === 'linux')('a decoder process', { timeout: 90_
 const FILES_PER_CHILD = 4
 const openFiles = () => readdirSync('/proc/self/fd').length
 const temporaryFiles = () => readdirSync(tmpdir()).filter((name) => /^(vips|sharp|core)/.test(name))
-
-function peakOf(pid: number): number {
-  try {
-    return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024
-  } catch {
-    // It has ended.
-    return 0
-  }
-}
