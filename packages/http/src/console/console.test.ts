@@ -223,6 +223,7 @@ describe('the pages', () => {
     replacesMain: null,
     store: null,
     slot: HOSTILE,
+    oncePerFile: false,
   }
 
   test('show what uploaders wrote as text', async () => {
