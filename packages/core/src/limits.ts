@@ -23,6 +23,7 @@ export const DEFAULT_LIMITS = {
   connectionsMax: 4_096,
   /** A request from its first byte to its last. */
   requestMsMax: 300_000,
+  bodyBytesPerSecondMin: 16 * 1024,
   /**
    * Requests of one token that one intake lets through: so many at once after a silence, and so many in each second that follows. An
    * import is let through as fast as an intake can take it; what this stops is a client that has gone wild.
@@ -249,6 +250,11 @@ export const DEFAULT_LIMITS = {
 } as const satisfies Record<string, number>
 
 export type Limits = { readonly [name in keyof typeof DEFAULT_LIMITS]: number }
+
+/** What a request with the largest file, as base64, may take when it is as slow as it may be. */
+export function longestRequestMs({ requestMsMax, bodyBytesPerSecondMin, fileBytesMax, envelopeBytesMax }: Limits): number {
+  return Math.ceil(requestMsMax + (((4 / 3) * fileBytesMax + envelopeBytesMax) / bodyBytesPerSecondMin) * 1_000)
+}
 
 /** "50 MiB", "1.5 GiB": sizes in messages. */
 export function humanBytes(bytes: number): string {

@@ -1,6 +1,7 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { type IntakeWorld, type Limits, SluiceError } from '@sluice/core'
 import { discardRest } from './bodies/request-bytes.ts'
+import { boundBodies } from './body-deadline.ts'
 import { answerClientError } from './client-errors.ts'
 import { nativeApi } from './native/index.ts'
 import { type DialectContext, dialectAt } from './dialect.ts'
@@ -26,6 +27,7 @@ export async function buildServer({ world, logger, trustedProxies = [] }: Server
   refuseAbsurdHosts(app, world)
   refuseUnknownAddresses(app)
   limitTokens(app, world)
+  boundBodies(app, world.limits)
   letAdmittedContinue(app)
   const closing = new AbortController()
   app.addHook('preClose', async () => closing.abort())

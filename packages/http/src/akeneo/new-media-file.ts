@@ -13,6 +13,7 @@ import {
 } from '@sluice/core'
 import { callerOf } from '../authenticate.ts'
 import { type FormProfile, readUpload, type UploadBody } from '../bodies/read-upload.ts'
+import { deadlineOf } from '../body-deadline.ts'
 import { type DialectContext, STREAMED, streamBodies } from '../dialect.ts'
 import { publicUrl } from '../host.ts'
 import { bringImage, sendAccepted } from '../finished-ingest.ts'
@@ -54,7 +55,7 @@ interface NewValue {
 /** What is refused here leaves nothing behind. */
 async function readNewValue(world: IntakeWorld, request: FastifyRequest): Promise<NewValue> {
   const { tenantId } = callerOf(request)
-  const signal = AbortSignal.timeout(world.limits.requestMsMax)
+  const signal = deadlineOf(request)
   const stage = stageArrived(world, tenantId, signal)
   const body = await readUpload(request.raw, { limits: world.limits, signal, form: FORM, stage })
   try {

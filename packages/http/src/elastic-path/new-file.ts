@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { type IntakeWorld, SluiceError, type StagedUpload, stageUpload } from '@sluice/core'
 import { callerOf } from '../authenticate.ts'
 import { type FormProfile, readUpload } from '../bodies/read-upload.ts'
+import { deadlineOf } from '../body-deadline.ts'
 import { WireFault } from '../dialect.ts'
 import type { Wire } from './errors.ts'
 
@@ -11,7 +12,7 @@ const FORM: FormProfile = { filePart: 'file', base64: null, raw: false }
 export async function readNewFile(world: IntakeWorld, request: FastifyRequest): Promise<StagedUpload> {
   if (request.headers['content-type'] === undefined) throw new SluiceError('source_missing')
   const { tenantId } = callerOf(request)
-  const signal = AbortSignal.timeout(world.limits.requestMsMax)
+  const signal = deadlineOf(request)
   const { staged, fields } = await readUpload(request.raw, {
     limits: world.limits,
     signal,

@@ -14,6 +14,7 @@ import {
 } from '@sluice/core'
 import { STRICT_BASE64 } from '../bodies/base64.ts'
 import { type FormProfile, readUpload } from '../bodies/read-upload.ts'
+import { deadlineOf } from '../body-deadline.ts'
 
 /** Where the image comes from, and everything else that the request said. */
 export interface Given {
@@ -36,7 +37,7 @@ export async function readSource(
   inAddress: Readonly<Record<string, unknown>>,
 ): Promise<Given> {
   const { tenantId } = caller
-  const signal = AbortSignal.timeout(world.limits.requestMsMax)
+  const signal = deadlineOf(request)
   const body = await readUpload(request.raw, {
     limits: world.limits,
     signal,

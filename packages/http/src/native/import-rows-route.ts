@@ -5,6 +5,7 @@ import { Type, type Static } from 'typebox'
 import { callerOf } from '../authenticate.ts'
 import { refuseContentEncoding } from '../bodies/content-encoding.ts'
 import { requestBytes } from '../bodies/request-bytes.ts'
+import { deadlineOf } from '../body-deadline.ts'
 import { compileValidator } from '../validation.ts'
 import { findImport } from './find-import.ts'
 import { takeRows } from './import-intake.ts'
@@ -51,7 +52,7 @@ export async function importRowsRoute(app: FastifyInstance, { world }: NativeOpt
     async (request) => {
       const { id, state } = await findImport(world, request)
       if (state !== 'open' && state !== 'planned') throw new SluiceError('import_busy', `The import is ${state}.`)
-      const signal = AbortSignal.timeout(limits.requestMsMax)
+      const signal = deadlineOf(request)
       const { received, added, invalid, last_line, errors } = await takeRows(
         world,
         callerOf(request),

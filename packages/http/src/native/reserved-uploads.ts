@@ -18,6 +18,7 @@ import { type Static, Type } from 'typebox'
 import { callerOf } from '../authenticate.ts'
 import { refuseContentEncoding } from '../bodies/content-encoding.ts'
 import { requestBytes } from '../bodies/request-bytes.ts'
+import { deadlineOf } from '../body-deadline.ts'
 import { publicUrl } from '../dialect.ts'
 import { TEXT, WELL_FORMED } from '../validation.ts'
 import type { NativeOptions } from './index.ts'
@@ -177,7 +178,6 @@ type ContentRequest = FastifyRequest<{ Params: Static<typeof Params>; Querystrin
 
 /** What the bucket does where there is one: the signature is the permission, and what was not signed is refused. */
 async function contentRoute(app: FastifyInstance, { world }: Pick<NativeOptions, 'world'>): Promise<void> {
-  const { limits } = world
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.put(
@@ -202,7 +202,7 @@ async function contentRoute(app: FastifyInstance, { world }: Pick<NativeOptions,
       const upload = await world.database.uploads.find(named.tenantId, named.id)
       if (!upload || upload.bucketKey !== null) throw new SluiceError('upload_unknown')
       checkHeaders(request, upload)
-      const signal = AbortSignal.timeout(limits.requestMsMax)
+      const signal = deadlineOf(request)
       await takeUploadContent(world, upload, noMoreThan(upload.bytes, requestBytes(request.raw, signal)), signal)
       return uploadView((await world.database.uploads.find(named.tenantId, named.id)) ?? upload)
     },

@@ -9,6 +9,7 @@ import {
   type IngestId,
   type IntakeWorld,
   isUuid,
+  longestRequestMs,
   receivedBytes,
   type Upload,
 } from '@sluice/core'
@@ -18,7 +19,7 @@ import { asSluiceError, problemOf, retryAfterOf } from '../problem.ts'
 import { takeReservation } from './upload-request.ts'
 
 const PATH = '/v1/tus'
-/** Node ends a request that takes too long; what had come until then is still to be staged. */
+/** A request that takes too long is ended; what had come until then is still to be staged. */
 const AFTERMATH_MS = 30_000
 
 /**
@@ -100,7 +101,7 @@ class StagedStore extends DataStore {
   override async write(stream: AsyncIterable<Uint8Array>, id: string, offset: number): Promise<number> {
     const upload = await this.#find(id)
     if (receivedBytes(upload) !== offset) throw ERRORS.INVALID_OFFSET
-    const signal = AbortSignal.timeout(this.#world.limits.requestMsMax + AFTERMATH_MS)
+    const signal = AbortSignal.timeout(longestRequestMs(this.#world.limits) + AFTERMATH_MS)
     const written = appendToUpload(this.#world, upload, stream, signal)
     this.#writing.set(id, written)
     try {

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { type Caller, type IntakeWorld, type Limits, redeclare, SluiceError, type StagedUpload, stageUpload } from '@sluice/core'
 import { type FormProfile, readUpload } from '../bodies/read-upload.ts'
+import { deadlineOf } from '../body-deadline.ts'
 import { badRequest, dataInvalid, fieldInvalid, imageMissing, methodMissing, mimeUnsupported, unknownError } from './errors.ts'
 
 /** PHP's strict decoding skips whitespace, and misses no padding. */
@@ -36,7 +37,7 @@ export interface ImageBody extends Fields {
 /** Reads a body that creates or changes an image. Whatever it throws, nothing stays staged. */
 export async function readImageBody(world: IntakeWorld, caller: Caller, request: FastifyRequest): Promise<ImageBody> {
   if (isEmpty(request.headers)) throw dataInvalid()
-  const signal = AbortSignal.timeout(world.limits.requestMsMax)
+  const signal = deadlineOf(request)
   const { staged, fields } = await readUpload(request.raw, {
     form: FORM,
     limits: world.limits,

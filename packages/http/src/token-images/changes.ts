@@ -5,6 +5,7 @@ import { refuseContentEncoding } from '../bodies/content-encoding.ts'
 import { FormFields } from '../bodies/form-fields.ts'
 import { parseJson } from '../bodies/json-envelope.ts'
 import { readUpload } from '../bodies/read-upload.ts'
+import { deadlineOf } from '../body-deadline.ts'
 import { type DialectContext, streamBodies } from '../dialect.ts'
 import { type ImageAddress, imageOf, productOf } from './address.ts'
 import { fieldFaults, WHOLE } from './errors.ts'
@@ -62,7 +63,7 @@ function takeFields(app: FastifyInstance, limits: Limits): void {
     return fieldsOfForm(pairsOf(body, limits))
   })
   app.addContentTypeParser('multipart/form-data', async (request: FastifyRequest) => {
-    const signal = AbortSignal.timeout(limits.requestMsMax)
+    const signal = deadlineOf(request)
     const form = { filePart: 'image', base64: null, raw: false }
     return fieldsOfForm((await readUpload(request.raw, { limits, signal, form, stage: refuseFile })).fields)
   })

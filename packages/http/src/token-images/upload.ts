@@ -11,6 +11,7 @@ import {
 } from '@sluice/core'
 import { callerOf } from '../authenticate.ts'
 import { type FormProfile, readUpload } from '../bodies/read-upload.ts'
+import { deadlineOf } from '../body-deadline.ts'
 import { type DialectContext, STREAMED, streamBodies } from '../dialect.ts'
 import { bringImage, sendAccepted } from '../finished-ingest.ts'
 import { type ProductAddress, productOf } from './address.ts'
@@ -50,7 +51,7 @@ async function readImage(world: IntakeWorld, request: FastifyRequest): Promise<{
   // A request without files has other types, and then there is no image: that is what its sender should hear.
   if (FILELESS.has(essenceOf(request.headers['content-type']))) throw new SluiceError('source_missing')
   const { tenantId } = callerOf(request)
-  const signal = AbortSignal.timeout(limits.requestMsMax)
+  const signal = deadlineOf(request)
   const { staged, fields } = await readUpload(request.raw, {
     limits,
     signal,
