@@ -239,6 +239,7 @@ describe.for(RUNNABLE)('secrets (%s)', (wiring) => {
   test('are in no row as they are', async () => {
     const rows = await stack.rows()
     expect(rows).toContain('shirt')
+    expect(rows).toMatch(/bull:|bullmq/)
     for (const [name, value] of [...never, ...once].filter(([of]) => !KEPT.test(of)))
       for (const text of spellings(value)) expect([name, lineWith(rows, text)]).toEqual([name, null])
   })

@@ -19,7 +19,7 @@ export interface CanaryStack extends AsyncDisposable {
   /** Secrets of the installation, by what they open. */
   readonly secrets: Readonly<Record<string, string>>
   readonly log: () => string
-  /** All rows of all tables, as text. */
+  /** All rows of all tables, and all that the queue's server holds, as text. */
   readonly rows: () => Promise<string>
   /** Lets nobody into the database until it is disposed. */
   readonly databaseDown: () => Promise<AsyncDisposable>
@@ -67,7 +67,7 @@ export async function openCanaries(wiring: Wiring, environment: Record<string, s
     consoleUrl: sluice.consoleUrl,
     routes,
     secrets,
-    rows: () => database.rows(),
+    rows: async () => `${await database.rows()}\n${await keysOf(wired['SLUICE_REDIS_URL'])}`,
     databaseDown: () => database.down(),
     log: () => lines.join(''),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
@@ -108,6 +108,36 @@ async function openCanaryDatabase(stack: AsyncDisposableStack, password: string)
       return { [Symbol.asyncDispose]: async () => void (await admin.unsafe(`alter database ${name} allow_connections true`)) }
     },
   }
+}
+
+/** Whatever a key holds, one after the other. */
+const ALL_KEYS = `
+  local texts = {}
+  local function add(value)
+    if type(value) == 'table' then for _, each in ipairs(value) do add(each) end else texts[#texts + 1] = tostring(value) end
+  end
+  local read = {
+    string = {'GET'}, hash = {'HGETALL'}, set = {'SMEMBERS'},
+    list = {'LRANGE', 0, -1}, zset = {'ZRANGE', 0, -1}, stream = {'XRANGE', '-', '+'},
+  }
+  for _, key in ipairs(redis.call('KEYS', '*')) do
+    local command = read[redis.call('TYPE', key).ok]
+    add(key)
+    add(redis.call(command[1], key, unpack(command, 2)))
+  end
+  return table.concat(texts, '\\n')`
+
+async function keysOf(href: string | undefined): Promise<string> {
+  if (href === undefined) return ''
+  const { hostname, port, pathname } = new URL(href)
+  const socket = connect(Number(port), hostname).setEncoding('utf8')
+  const command = (...words: string[]) =>
+    words.reduce((text, word) => `${text}$${Buffer.byteLength(word)}\r\n${word}\r\n`, `*${words.length}\r\n`)
+  socket.write(command('SELECT', pathname.slice(1)) + command('EVAL', ALL_KEYS, '0') + command('QUIT'))
+  let text = ''
+  for await (const part of socket) text += String(part)
+  if (!text.startsWith('+OK\r\n$')) throw new Error(`Redis says ${text.slice(0, 200)}`)
+  return text
 }
 
 /** The queue's server asks for no password; a user of it does. */

@@ -21,7 +21,7 @@ export const DEFAULT_LIMITS = {
   formFieldsMax: 32,
   /** Connections of one server: each may hold some 100 KB while a body arrives, and a file descriptor. */
   connectionsMax: 4_096,
-  /** A request from its first byte to its last. */
+  /** A request from its first byte to its last, and one second more for each so many bytes of its body that have come: 128 kbit/s. */
   requestMsMax: 300_000,
   bodyBytesPerSecondMin: 16 * 1024,
   /**
