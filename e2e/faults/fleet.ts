@@ -1,29 +1,26 @@
-/** The services of a run, as processes of their own that are started again whenever they die. */
-import { type ChildProcess, spawn } from 'node:child_process'
+/** The services of a run, as processes of their own, each followed at once by another when it dies. */
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, type WriteStream } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { createWriteStream } from 'node:fs'
+import { join } from 'node:path'
 import { FAILPOINTS } from '@sluice/core'
 import { findFreePort } from '@sluice/runtime/embedded-postgres'
-import type { Plan, Role } from './plan.ts'
+import type { Plan, Random, Role } from './plan.ts'
 import { pause } from './servers.ts'
+import { openSpares, type Spare } from './spares.ts'
 
-const ROOT = resolve(import.meta.dirname, '../..')
-const MAIN: Readonly<Record<Role, readonly string[]>> = {
-  intake: ['services/intake/src/main.ts'],
-  worker: ['services/worker/src/main.ts'],
-  up: ['services/cli/src/main.ts', 'up', '--no-demo'],
-}
-/** A life whose failpoint is never reached ends from outside, at a moment that nobody chose. */
+/** A life whose failpoint is not reached ends from outside, at a moment that nobody chose, at the latest after this. */
+const LIFE_MS_MIN = 1_000
 const LIFE_MS_MAX = 6_000
-const RESTART_MS = 100
-const START_MS_MAX = 60_000
+const LOOK_MS = 100
+const START_MS_MAX = 120_000
 
 export interface FleetOptions {
   readonly roles: readonly Role[]
   readonly environment: Readonly<Record<string, string>>
   readonly directory: string
   readonly plan: Plan
+  readonly random: Random
   readonly seed: number
   readonly mutants: readonly string[]
   /** True while a server is away: a process that cannot start then says so and leaves, and is no crash. */
@@ -38,11 +35,14 @@ export interface Fleet extends AsyncDisposable {
   /** Kills from outside, beside those at failpoints. */
   readonly killsFromOutside: () => number
   readonly refusedStarts: () => number
+  /** How many processes are wrong about the time. */
+  readonly wrongClocks: number
   /** Errors in the logs, by their first line. */
   readonly errors: ReadonlyMap<string, number>
   readonly log: string
-  /** From now on nobody is armed, and whoever is dies and comes back unarmed. */
-  heal(): Promise<void>
+  /** Nobody is armed, and whoever is dies and comes back unarmed; `rouse` ends that, and the calm in which all begin. */
+  calm(): Promise<void>
+  rouse(): void
   /** Stops a worker in the middle of whatever it does, and lets it go on later. */
   freezeWorker(ms: number): Promise<void>
   /** Does something while no worker does anything. */
@@ -53,66 +53,75 @@ export interface Fleet extends AsyncDisposable {
 interface Member {
   readonly role: Role
   readonly ports: { readonly http: number; readonly ops: number; readonly console: number }
+  /** How far it is wrong about the time. */
+  readonly clockMs: number
   child: ChildProcess | null
   isArmed: boolean
   /** We sent it SIGKILL ourselves. */
   isOurs: boolean
   isReady: boolean
   isFrozen: boolean
-  outputTail: string
 }
 
+/** The last of each role that has several is wrong, by less than S3 forgives a signature, which is 15 minutes. */
+const CLOCKS_MS: Readonly<Record<Role, number>> = { intake: -7 * 60_000, worker: 11 * 60_000, up: 11 * 60_000 }
+
 export async function openFleet(options: FleetOptions): Promise<Fleet> {
-  const { plan, roles, directory } = options
+  const { plan, roles, directory, random } = options
   const log = join(directory, 'services.log')
   const file = createWriteStream(log)
   const unexpected: string[] = []
   const errors = new Map<string, number>()
   const counts = { outside: 0, refused: 0, lives: 0 }
   const closing = new AbortController()
+  let isCalm = true
   const members: Member[] = await Promise.all(
-    roles.map(async (role) => ({
+    roles.map(async (role, index) => ({
       role,
       ports: { http: await findFreePort(), ops: await findFreePort(), console: await findFreePort() },
+      clockMs: roles.lastIndexOf(role) === index ? CLOCKS_MS[role] : 0,
       child: null,
       isArmed: false,
       isOurs: false,
       isReady: false,
       isFrozen: false,
-      outputTail: '',
     })),
   )
+  const onLine = (line: string) => {
+    file.write(`${line}\n`)
+    note(line, errors)
+  }
+  const spares = await openSpares({ ...options, onLine })
 
-  function judge(member: Member, code: number | null, signal: NodeJS.Signals | null, sawAway: boolean): void {
+  function judge(member: Member, life: Spare, code: number | null, signal: NodeJS.Signals | null, sawAway: boolean): void {
     if (member.isOurs || closing.signal.aborted) return
-    const point = FAILPOINTS.find((name) => member.outputTail.includes(`failpoint ${name}\n`))
+    const point = FAILPOINTS.find((name) => life.tail().includes(`failpoint ${name}\n`))
     if (signal === 'SIGKILL' && member.isArmed && point) return plan.hit(point)
     if (code === 1 && !member.isReady && (sawAway || options.isServerAway())) return void (counts.refused += 1)
-    unexpected.push(`${member.role} ended by ${signal ?? `exit code ${code}`}: ${member.outputTail.slice(-600)}`)
+    unexpected.push(`${member.role} ended by ${signal ?? `exit code ${code}`}: ${life.tail().slice(-600)}`)
   }
 
   async function live(member: Member): Promise<void> {
-    const arming = plan.arm(member.role)
+    const life = await spares.take(member.role)
+    const arming = isCalm ? null : plan.arm(member.role)
     counts.lives += 1
-    Object.assign(member, { isArmed: arming !== null, isOurs: false, isReady: false, outputTail: '' })
-    const child = spawnMember(member, options, arming ?? '', counts.lives)
-    member.child = child
-    collect(member, child, file, errors)
+    Object.assign(member, { isArmed: arming !== null, isOurs: false, isReady: false, child: life.child })
+    const ended = once(life.child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
+    life.begin(environmentOf(member, arming ?? '', options.seed + counts.lives))
     let sawAway = options.isServerAway()
-    let readyAt: number | null = null
+    let endsAt: number | null = null
     const watch = setInterval(() => {
       sawAway ||= options.isServerAway()
       if (!member.isReady) void probe(member)
-      else readyAt ??= Date.now()
-      const isOld = readyAt !== null && Date.now() - readyAt > LIFE_MS_MAX
-      if (!isOld || arming === null || member.isFrozen || member.isOurs) return
+      else endsAt ??= Date.now() + LIFE_MS_MIN + random() * (LIFE_MS_MAX - LIFE_MS_MIN)
+      if (endsAt === null || Date.now() < endsAt || arming === null || member.isFrozen || member.isOurs) return
       counts.outside += 1
       kill(member)
-    }, 250)
-    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+    }, LOOK_MS)
+    const [code, signal] = await ended
     clearInterval(watch)
     member.child = null
-    judge(member, code, signal, sawAway)
+    judge(member, life, code, signal, sawAway)
   }
 
   // A run that is cut off takes its services with it.
@@ -121,19 +130,32 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
 
   const running = members.map(async (member) => {
     while (!closing.signal.aborted) {
-      await live(member)
-      await pause(RESTART_MS)
+      await live(member).catch((error: unknown) => {
+        if (!closing.signal.aborted) unexpected.push(String(error))
+      })
     }
   })
 
   async function allReady(): Promise<void> {
     const deadline = Date.now() + START_MS_MAX
-    while (!members.every((member) => member.isReady)) {
+    while (!members.every((member) => member.isReady && member.child)) {
       if (Date.now() > deadline) {
         const absent = members.find((member) => !member.isReady)
-        throw new Error(`The ${absent?.role} does not start: ${unexpected.at(-1) ?? absent?.outputTail}`)
+        throw new Error(`The ${absent?.role} does not start: ${unexpected.at(-1) ?? `see ${log}`}`)
       }
-      await pause(100)
+      await pause(LOOK_MS)
+    }
+  }
+
+  async function standing(of: readonly Member[], act: () => Promise<void>): Promise<void> {
+    const children = of.flatMap(({ child }) => child ?? [])
+    for (const member of of) member.isFrozen = true
+    for (const child of children) child.kill('SIGSTOP')
+    try {
+      await act()
+    } finally {
+      for (const child of children) child.kill('SIGCONT')
+      for (const member of of) member.isFrozen = false
     }
   }
 
@@ -144,42 +166,53 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     log,
     killsFromOutside: () => counts.outside,
     refusedStarts: () => counts.refused,
+    wrongClocks: members.filter(({ clockMs }) => clockMs !== 0).length,
     allReady,
-    async heal() {
-      plan.stop()
-      for (const member of members) if (member.isArmed) kill(member)
-      await pause(RESTART_MS)
+    async calm() {
+      isCalm = true
+      for (const member of members) {
+        if (!member.isArmed || !member.child || member.isOurs) continue
+        counts.outside += 1
+        kill(member)
+      }
+      await pause(LOOK_MS)
       await allReady()
     },
-    async freezeWorker(ms) {
-      const member = members.find(({ role, child, isFrozen }) => role !== 'intake' && child !== null && !isFrozen)
-      const child = member?.child
-      if (!member || !child) return
-      member.isFrozen = true
-      child.kill('SIGSTOP')
-      await pause(ms)
-      child.kill('SIGCONT')
-      member.isFrozen = false
-    },
-    async whileWorkersStand(act) {
-      const workers = members.filter(({ role, isFrozen }) => role === 'worker' && !isFrozen)
-      const children = workers.flatMap(({ child }) => child ?? [])
-      for (const worker of workers) worker.isFrozen = true
-      for (const child of children) child.kill('SIGSTOP')
-      try {
-        await act()
-      } finally {
-        for (const child of children) child.kill('SIGCONT')
-        for (const worker of workers) worker.isFrozen = false
+    rouse() {
+      isCalm = false
+      for (const member of members) {
+        if (!member.child || member.isOurs || member.isFrozen) continue
+        counts.outside += 1
+        kill(member)
       }
     },
+    async freezeWorker(ms) {
+      const member = members.find(({ role, child, isReady, isFrozen }) => role !== 'intake' && child && isReady && !isFrozen)
+      if (member) await standing([member], () => pause(ms))
+    },
+    whileWorkersStand: (act) =>
+      standing(
+        members.filter(({ role, isFrozen }) => role === 'worker' && !isFrozen),
+        act,
+      ),
     async [Symbol.asyncDispose]() {
       closing.abort()
       for (const member of members) kill(member)
+      await spares[Symbol.asyncDispose]()
       await Promise.all(running)
       process.off('exit', killAll)
       file.end()
     },
+  }
+}
+
+function environmentOf({ ports, clockMs }: Member, failpoints: string, seed: number): Record<string, string> {
+  return {
+    SLUICE_HTTP_PORT: String(ports.http),
+    SLUICE_OPS_PORT: String(ports.ops),
+    SLUICE_CONSOLE_PORT: String(ports.console),
+    FAULTS_CLOCK_MS: String(clockMs),
+    ...(failpoints === '' ? {} : { SLUICE_FAILPOINTS: failpoints, SLUICE_FAILPOINTS_SEED: String(seed) }),
   }
 }
 
@@ -189,47 +222,13 @@ function kill(member: Member): void {
   member.child?.kill('SIGKILL')
 }
 
-function spawnMember({ role, ports }: Member, options: FleetOptions, failpoints: string, life: number): ChildProcess {
-  const mutated = options.mutants.length > 0 ? ['--import', join(import.meta.dirname, 'mutate.ts')] : []
-  return spawn(process.execPath, [...mutated, ...MAIN[role]], {
-    cwd: ROOT,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env['PATH'] ?? '',
-      // Half of a start is compiling.
-      NODE_COMPILE_CACHE: join(options.directory, 'compiled'),
-      ...options.environment,
-      SLUICE_HTTP_PORT: String(ports.http),
-      SLUICE_OPS_PORT: String(ports.ops),
-      SLUICE_CONSOLE_PORT: String(ports.console),
-      ...(failpoints === '' ? {} : { SLUICE_FAILPOINTS: failpoints, SLUICE_FAILPOINTS_SEED: String(options.seed + life) }),
-      ...(mutated.length > 0 ? { FAULTS_MUTANTS: options.mutants.join(',') } : {}),
-    },
-  })
-}
-
 async function probe(member: Member): Promise<void> {
   const { child } = member
   const port = member.role === 'up' ? member.ports.http : member.ports.ops
   const path = member.role === 'up' ? '/v1/openapi.json' : '/health'
   const answer = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(1_000) }).catch(() => null)
   await answer?.body?.cancel()
-  if (answer && child === member.child) member.isReady = true
-}
-
-const TAIL_LENGTH = 4_000
-
-function collect(member: Member, child: ChildProcess, file: WriteStream, errors: Map<string, number>): void {
-  for (const stream of [child.stdout, child.stderr]) {
-    let rest = ''
-    stream?.setEncoding('utf8').on('data', (text: string) => {
-      file.write(text)
-      member.outputTail = (member.outputTail + text).slice(-TAIL_LENGTH)
-      const lines = (rest + text).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) note(line, errors)
-    })
-  }
+  if (answer && child === member.child && !member.isOurs) member.isReady = true
 }
 
 /** The innermost cause says what happened. */

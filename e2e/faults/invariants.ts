@@ -46,7 +46,7 @@ export async function checkInvariants(scope: Scope): Promise<Findings> {
   const ingests = await readIngests(sql)
   record('lost', lost(scope.history, ingests))
   record('twice', [...twice(scope.history, ingests), ...(await imagesTwice(sql)), ...scope.history.contradictions])
-  record('stuck', stuck(ingests))
+  record('stuck', await stuck(ingests, scope.redis))
   record(
     'duplicate names',
     await texts(sql`
@@ -125,8 +125,28 @@ function imagesTwice(sql: Sql): Promise<string[]> {
     select ingest_id || ' made ' || count(*) || ' images' as text from product_images group by ingest_id having count(*) > 1`)
 }
 
-function stuck(ingests: Ingests): string[] {
-  return [...ingests.values()].filter(({ state }) => !OVER.has(state)).map(({ id, state }) => `${id} is ${state}`)
+async function stuck(ingests: Ingests, redis: Redis | null): Promise<string[]> {
+  const open = [...ingests.values()].filter(({ state }) => !OVER.has(state))
+  return Promise.all(open.map(async ({ id, state }) => `${id} is ${state}${redis ? await jobOf(id, redis) : ''}`))
+}
+
+/** As BullMQ names its keys, under the prefix that `openQueue` takes. */
+const QUEUE = 'bullmq:ingest'
+
+/** Where its first job is, for whoever looks for the reason. */
+async function jobOf(ingestId: string, redis: Redis): Promise<string> {
+  const job = `${ingestId}-0`
+  const asked = [
+    ['LPOS', `${QUEUE}:wait`, job],
+    ['LPOS', `${QUEUE}:active`, job],
+    ['ZSCORE', `${QUEUE}:delayed`, job],
+    ['ZSCORE', `${QUEUE}:completed`, job],
+    ['PTTL', `${QUEUE}:${job}:lock`],
+  ]
+  const answers = await Promise.all(
+    asked.map(async (command) => `${command[0]} ${command[1]} ${(await redis.ask(...command)).trim()}`),
+  )
+  return `, and its job: ${answers.join(', ').replaceAll('\r\n', ' ')}`
 }
 
 function doneWithoutImage({ maybeRemoved }: History, ingests: Ingests): string[] {
@@ -169,11 +189,13 @@ function unexplained(sql: Sql): Promise<string[]> {
 async function queueLeft({ redis, sql }: Scope): Promise<string[]> {
   if (redis) {
     const lengths = [
-      ['LLEN', 'bull:ingest:wait'],
-      ['LLEN', 'bull:ingest:active'],
-      ['ZCARD', 'bull:ingest:prioritized'],
-      ['ZCARD', 'bull:ingest:delayed'],
+      ['LLEN', `${QUEUE}:wait`],
+      ['LLEN', `${QUEUE}:active`],
+      ['ZCARD', `${QUEUE}:prioritized`],
+      ['ZCARD', `${QUEUE}:delayed`],
     ]
+    // Keys by another name would be as empty.
+    if ((await redis.ask('EXISTS', `${QUEUE}:meta`)).trim() !== ':1') return [`there is no queue ${QUEUE}`]
     const answers = await Promise.all(lengths.map(async (command) => [command, await redis.ask(...command)] as const))
     return answers
       .filter(([, answer]) => answer.trim() !== ':0')

@@ -32,11 +32,14 @@ export interface History {
 export interface Load {
   readonly history: History
   readonly productIds: readonly string[]
+  readonly authorization: string
   /** Begins; `stop` lets what is under way come to its end. */
   start(): void
   stop(): Promise<void>
   /** One upload of bytes that nobody has sent before. */
   uploadFresh(): Promise<Acknowledged | null>
+  /** The same, and not repeated. */
+  tryFresh(): Promise<Acknowledged | null>
   /** Different requests with the same known bytes for one product: nothing but their commits takes time, so these meet. */
   crowd(times: number): Promise<void>
   /** The same request under the same key, so many times at once. */
@@ -52,7 +55,7 @@ export interface LoadOptions {
 
 const PRODUCTS = 8
 /** A client repeats for so long; longer than any fault lasts. */
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 120_000
 const ANSWER_MS_MAX = 10_000
 
 export async function openLoad({ urls, token, clients, random }: LoadOptions): Promise<Load> {
@@ -88,12 +91,16 @@ export async function openLoad({ urls, token, clients, random }: LoadOptions): P
   /** Half of everything hits one product: names and places are contended there. */
   const product = () => (random() < 0.5 ? (productIds[0] ?? '') : pick(productIds))
 
-  async function upload(end: Acknowledged['end'], kind: 'any' | 'crowded' | 'fresh' = 'any'): Promise<Acknowledged | null> {
+  async function upload(
+    end: Acknowledged['end'],
+    kind: 'any' | 'crowded' | 'fresh' = 'any',
+    patienceMs = PATIENCE_MS,
+  ): Promise<Acknowledged | null> {
     const number = (history.sent += 1)
     const label = `upload-${number}`
     const known = kind === 'crowded' || (kind === 'any' && random() < 0.15)
     const bytes = end === 'rejected' ? truncated(pick(pictures)) : known ? pick(pictures) : unique(pick(pictures), label)
-    const isKeyed = random() < 0.8
+    const isKeyed = kind === 'fresh' || random() < 0.8
     if (isKeyed) history.keyed.add(label)
     const waits = random() < 0.15
     const { path, init } = request(
@@ -108,8 +115,8 @@ export async function openLoad({ urls, token, clients, random }: LoadOptions): P
       ...(isKeyed ? { 'idempotency-key': `key-${label}` } : {}),
       ...(waits ? { prefer: 'wait=3' } : {}),
     }
-    const deadline = Date.now() + PATIENCE_MS
-    for (let attempt = 0; Date.now() < deadline; attempt++) {
+    const deadline = Date.now() + patienceMs
+    for (let attempt = 0; attempt === 0 || Date.now() < deadline; attempt++) {
       const answer = await send('POST', path, { ...init, headers }).catch(() => null)
       const ingestId = answer && promisedBy(answer)
       if (ingestId || answer?.status === 201) {
@@ -133,7 +140,7 @@ export async function openLoad({ urls, token, clients, random }: LoadOptions): P
 
   async function change(): Promise<void> {
     const path = `/v1/products/${product()}/images`
-    const list = await send('GET', path)
+    const list = await send('GET', path).catch(() => pause(200).then(() => send('GET', path)))
     const images = ((list.body['images'] ?? []) as { id: string }[]).map(({ id }) => id)
     if (list.status !== 200 || images.length < 2) return
     const act = pick(['reorder', 'main', 'remove'] as const)
@@ -166,7 +173,7 @@ export async function openLoad({ urls, token, clients, random }: LoadOptions): P
   async function client(): Promise<void> {
     while (!over.signal.aborted) {
       const draw = random()
-      const act = draw < 0.04 ? leaveMidBody() : draw < 0.22 ? change() : draw < 0.25 ? upload('rejected') : upload('committed')
+      const act = draw < 0.04 ? leaveMidBody() : draw < 0.3 ? change() : draw < 0.33 ? upload('rejected') : upload('committed')
       // Changes are not repeated: whether they were made is seen by the next reader.
       await act.catch(() => undefined)
     }
@@ -175,7 +182,9 @@ export async function openLoad({ urls, token, clients, random }: LoadOptions): P
   return {
     history,
     productIds,
+    authorization: `Bearer ${token}`,
     uploadFresh: () => upload('committed', 'fresh'),
+    tryFresh: () => upload('committed', 'fresh', 0),
     async crowd(times) {
       await Promise.all(Array.from({ length: times }, () => upload('committed', 'crowded')))
     },

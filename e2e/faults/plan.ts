@@ -26,33 +26,35 @@ const RARE: ReadonlySet<Failpoint> = new Set([
   'change-locked',
   'change-before-commit',
 ])
-const TURNS_MAX = 6
+/** Short lives: most end the first or second time that they come by. Intakes live a little longer, since what they take is what the others do. */
+const TURNS_MAX: Readonly<Record<Role, number>> = { intake: 6, worker: 3, up: 4 }
 /** The first that is passed kills. Some are passed only when something else has gone wrong, and must not keep a life waiting. */
 const ARMED = 3
 
-export function openPlan(killsMax: number, random: Random): Plan {
+export function openPlan(isKilling: boolean, random: Random): Plan {
   const killsOf = new Map<Failpoint, number>(FAILPOINTS.map((point) => [point, 0]))
-  let stopped = false
+  let stopped = !isKilling
   /** What was never hit is hit at once. */
-  const turnOf = (point: Failpoint) => (RARE.has(point) || killsOf.get(point) === 0 ? 1 : 1 + Math.floor(random() * TURNS_MAX))
-  const kills = () => killsOf.values().reduce((sum, count) => sum + count, 0)
+  const turnOf = (point: Failpoint, role: Role) =>
+    RARE.has(point) || killsOf.get(point) === 0 ? 1 : 1 + Math.floor(random() * TURNS_MAX[role])
   return {
     arm(role) {
-      const all = FAILPOINTS.filter((point) => role === 'up' || roleOf(point) === role)
-      // Intakes start sooner and die more often: their kills must not use up those of places that were never hit.
-      const own = kills() < killsMax ? all : all.filter((point) => killsOf.get(point) === 0)
-      if (stopped || killsMax === 0 || own.length === 0) return null
+      if (stopped) return null
+      const own = FAILPOINTS.filter((point) => role === 'up' || roleOf(point) === role)
       const score = (point: Failpoint) => (killsOf.get(point) ?? 0) + random()
-      const scored = own.map((point) => [score(point), point] as const).toSorted(([a], [b]) => a - b)
-      const least = scored.slice(0, ARMED).map(([, point]) => point)
+      const least = own
+        .map((point) => [score(point), point] as const)
+        .toSorted(([a], [b]) => a - b)
+        .slice(0, ARMED)
+        .map(([, point]) => point)
       // Beside places that are passed more often, or before it, it would never come to this.
       const untried = least.filter((point) => RARE.has(point) && killsOf.get(point) === 0).slice(0, 1)
       const chosen = untried.length > 0 && random() < 0.5 ? untried : least
-      return chosen.map((point) => `${point}=kill@${turnOf(point)}`).join(',')
+      return chosen.map((point) => `${point}=kill@${turnOf(point, role)}`).join(',')
     },
     hit: (point) => void killsOf.set(point, (killsOf.get(point) ?? 0) + 1),
     killsOf,
-    kills,
+    kills: () => killsOf.values().reduce((sum, count) => sum + count, 0),
     stop: () => void (stopped = true),
   }
 }

@@ -8,7 +8,7 @@ import { type EmbeddedPostgres, openEmbeddedPostgres, findFreePort } from '@slui
 import { findOnPath } from '../servers/programs.ts'
 import { openTestS3, type TestS3 } from '../servers/s3.ts'
 import { openProxy, type Proxy } from './proxy.ts'
-import { listBucket } from './s3-list.ts'
+import { listBucket, putObject } from './s3-requests.ts'
 
 export interface Postgres extends AsyncDisposable {
   /** Straight to the server, for looking at what is there. */
@@ -110,6 +110,8 @@ export interface Objects extends AsyncDisposable {
   readonly proxy: Proxy | null
   readonly kind: TestS3['kind'] | 'folder'
   list(): Promise<Listing>
+  /** Puts bytes at the path of a request to the store. */
+  put(path: string, bytes: Uint8Array): Promise<void>
 }
 
 export async function openS3(): Promise<Objects> {
@@ -125,6 +127,7 @@ export async function openS3(): Promise<Objects> {
       SLUICE_S3_BUCKET: BUCKET,
     },
     list: () => listBucket(server, BUCKET),
+    put: (path, bytes) => putObject(server, path, bytes),
     async [Symbol.asyncDispose]() {
       await proxy[Symbol.asyncDispose]()
       await server[Symbol.asyncDispose]()
@@ -145,6 +148,7 @@ export function folderObjects(directory: string): Objects {
       const entries = await filesBelow(root)
       return new Map(await Promise.all(entries.map(async (key) => [key, { bytes: (await stat(join(root, key))).size }] as const)))
     },
+    put: () => Promise.reject(new Error('Files are not put by requests.')),
     [Symbol.asyncDispose]: async () => {},
   }
 }

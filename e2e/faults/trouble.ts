@@ -1,10 +1,14 @@
-/** What happens to the servers and the network meanwhile. */
+/** What happens to the servers, the network, the disk and the clients meanwhile. Whatever does nothing says so. */
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Sql } from 'postgres'
 import type { Fleet } from './fleet.ts'
 import type { Load } from './load.ts'
+import type { Proxy } from './proxy.ts'
 import { type Objects, pause, type Postgres, type Redis } from './servers.ts'
+import type { SmallDisk } from './small-disk.ts'
+import { crawlers } from './trouble-clients.ts'
+import { storeFaults } from './trouble-store.ts'
 
 export interface Scene {
   readonly postgres: Postgres
@@ -14,88 +18,123 @@ export interface Scene {
   readonly load: Load
   readonly sql: Sql
   readonly stagedDir: string
+  /** Null where none can be made. */
+  readonly disk: SmallDisk | null
+  /** The longest that a request may take. */
+  readonly requestMsMax: number
+  /** What was not as it must be. */
+  readonly complaints: string[]
+  /** From the healing of a fault to the first ingest that was accepted and committed after it. */
+  readonly progressMs: Map<string, number[]>
 }
 
 export interface Fault {
   readonly name: string
   /** Whether a process that starts now may find a server away. */
   readonly isOutage?: true
+  /** Takes long, so that it happens in the first round only, and in large runs only. */
+  readonly isLong?: true
   readonly happen: () => Promise<void>
 }
 
-/** Longer than the lock of a job, which is 30 s, and the next look for stalled ones, which is 15 s later. */
-const FREEZE_MS = 48_000
+/** Longer than the lock of a job and the next look for stalled ones, as the run has them. */
+const FREEZE_MS = 9_000
+const MINUTE_MS = 60_000
 
 /** Those that this wiring can have, each once. */
-export function faultsOf({ postgres, redis, objects, fleet, load, ...scene }: Scene): Fault[] {
-  const faults: Fault[] = [
-    { name: 'PostgreSQL restarted at once', isOutage: true, happen: () => postgres.restartAtOnce(0) },
-    { name: 'PostgreSQL away', isOutage: true, happen: () => postgres.restartAtOnce(6_000) },
-    { name: 'PostgreSQL half-open', isOutage: true, happen: async () => postgres.proxy.silence() },
-    { name: 'forty images for one product at once', happen: () => fleet.whileWorkersStand(() => load.crowd(40)) },
-    { name: 'one key 100 times at once', happen: () => load.burst(100) },
-    { name: 'staged bytes rot', happen: () => fleet.whileWorkersStand(() => rot(load, scene.sql, scene.stagedDir)) },
-  ]
+export function faultsOf(scene: Scene): Fault[] {
+  const { postgres, redis, fleet, load, disk } = scene
   /** A queue in which nothing waits loses nothing. */
-  const lose = async (act: () => Promise<void>) => {
+  const lose = (act: () => Promise<unknown>) => async () => {
     await load.crowd(40)
     await act()
   }
-  if (redis) {
-    faults.push(
-      { name: 'Redis kill -9', isOutage: true, happen: () => redis.killAndRestart('whole') },
-      { name: 'Redis comes back empty', isOutage: true, happen: () => lose(() => redis.killAndRestart('empty')) },
-      { name: 'Redis comes back older', isOutage: true, happen: () => lose(() => redis.killAndRestart('older')) },
-      { name: 'Redis FLUSHALL', happen: () => lose(async () => void (await redis.ask('FLUSHALL'))) },
-      { name: 'Redis half-open', isOutage: true, happen: async () => redis.proxy.silence() },
-    )
+  return [
+    { name: 'PostgreSQL restarted at once', isOutage: true, happen: () => postgres.restartAtOnce(0) },
+    { name: 'PostgreSQL restarted at once, again', isOutage: true, happen: () => postgres.restartAtOnce(0) },
+    { name: 'PostgreSQL away 6 s', isOutage: true, happen: () => postgres.restartAtOnce(6_000) },
+    { name: 'PostgreSQL away for a minute', isOutage: true, isLong: true, happen: () => postgres.restartAtOnce(MINUTE_MS) },
+    halfOpen('PostgreSQL', postgres.proxy, scene),
+    { name: 'worker stopped and continued', happen: () => fleet.freezeWorker(FREEZE_MS) },
+    { name: 'forty images for one product at once', happen: () => fleet.whileWorkersStand(() => load.crowd(40)) },
+    { name: 'one key 100 times at once', happen: () => load.burst(100) },
+    { name: 'slow headers and bodies', happen: () => crawlers(scene) },
+    { name: 'staged bytes rot', happen: () => fleet.whileWorkersStand(() => rot(scene)) },
+    ...(disk ? [{ name: 'staging disk full', isOutage: true, happen: () => fillDisk(disk, scene) } as const] : []),
+    ...(redis
+      ? ([
+          { name: 'Redis kill -9', isOutage: true, happen: () => redis.killAndRestart('whole') },
+          { name: 'Redis comes back empty', isOutage: true, happen: lose(() => redis.killAndRestart('empty')) },
+          { name: 'Redis comes back older', isOutage: true, happen: lose(() => redis.killAndRestart('older')) },
+          { name: 'Redis FLUSHALL', happen: lose(() => redis.ask('FLUSHALL')) },
+          halfOpen('Redis', redis.proxy, scene),
+        ] as const)
+      : []),
+    ...(scene.objects.proxy
+      ? [...storeFaults(scene, scene.objects.proxy), halfOpen('object store', scene.objects.proxy, scene)]
+      : []),
+  ]
+}
+
+const SILENT_MS = 3_000
+const PROGRESS_MS_MAX = 30_000
+
+/** Nobody is killed meanwhile: a new process has new connections, and would show nothing. */
+function halfOpen(server: string, proxy: Proxy, scene: Scene): Fault {
+  const name = `${server} half-open`
+  return {
+    name,
+    isOutage: true,
+    async happen() {
+      await scene.fleet.calm()
+      const before = proxy.counts.silenced
+      proxy.silence()
+      await pause(SILENT_MS)
+      if (proxy.counts.silenced === before) scene.complaints.push(`${name}: there was no connection to silence`)
+      proxy.unsilence()
+      await progress(name, scene)
+      scene.fleet.rouse()
+    },
   }
-  const { proxy } = objects
-  if (proxy) {
-    faults.push(
-      { name: 'object store away', isOutage: true, happen: () => awayWhileMuchWaits(proxy, load) },
-      { name: 'object store half-open', isOutage: true, happen: async () => proxy.silence() },
-      { name: 'object store cut mid-body', isOutage: true, happen: () => cut(proxy) },
-    )
+}
+
+/** Until something that was accepted from now on is committed. */
+export async function progress(name: string, { sql, complaints, progressMs }: Scene): Promise<void> {
+  const began = Date.now()
+  const [row] = await sql<{ now: Date }[]>`select clock_timestamp() as now`
+  const isThere = async () =>
+    (await sql`select from ingests where state = 'committed' and created_at > ${row?.now ?? new Date()} limit 1`.catch(() => []))
+      .length > 0
+  while (!(await isThere()) && Date.now() - began < 2 * PROGRESS_MS_MAX) await pause(100)
+  const ms = Date.now() - began
+  progressMs.set(name, [...(progressMs.get(name) ?? []), ms])
+  if (ms > PROGRESS_MS_MAX) complaints.push(`${name}: no progress for ${Math.round(ms / 1000)} s after healing`)
+}
+
+const FULL_ROUNDS = 10
+const FULL_MS_MAX = 20_000
+
+async function fillDisk(disk: SmallDisk, scene: Scene): Promise<void> {
+  const { load, complaints } = scene
+  const refused = () => load.history.answers.get('POST 507') ?? 0
+  const before = refused()
+  const deadline = Date.now() + FULL_MS_MAX
+  for (let rounds = 0; rounds < FULL_ROUNDS || (refused() === before && Date.now() < deadline); rounds++) {
+    // What is done makes room again.
+    await disk.fill()
+    await load.tryFresh()
+    await pause(200)
   }
-  return faults
-}
-
-/** Takes long, so it goes beside the others. */
-export function zombie({ fleet }: Pick<Scene, 'fleet'>): Fault {
-  return { name: 'worker stopped and continued', happen: () => fleet.freezeWorker(FREEZE_MS) }
-}
-
-async function away(proxy: NonNullable<Objects['proxy']>, ms: number): Promise<void> {
-  await proxy.down()
-  await pause(ms)
-  await proxy.up()
-}
-
-/** Longer than an ingest has attempts, and than the sweeper leaves alone what nobody needs. */
-const AWAY_MS = 14_000
-const WAITING = 8
-
-async function awayWhileMuchWaits(proxy: NonNullable<Objects['proxy']>, load: Load): Promise<void> {
-  await proxy.down()
-  await Promise.all(Array.from({ length: WAITING }, () => load.uploadFresh()))
-  await pause(AWAY_MS)
-  await proxy.up()
-}
-
-async function cut(proxy: NonNullable<Objects['proxy']>): Promise<void> {
-  // Kept connections would not be cut.
-  await away(proxy, 0)
-  proxy.cutAfter(3_000)
-  await pause(4_000)
-  proxy.cutAfter(null)
-  await away(proxy, 0)
+  if (refused() === before) complaints.push('staging disk full: nobody was told of it with 507')
+  await disk.free()
+  await progress('staging disk full', scene)
 }
 
 const ROTTEN = 3
 
 /** One bit of bytes that are promised and not yet read. */
-async function rot(load: Load, sql: Sql, stagedDir: string): Promise<void> {
+async function rot({ load, sql, stagedDir, redis, complaints }: Scene): Promise<void> {
+  let rotten = 0
   for (let count = 0; count < ROTTEN; count++) {
     const promised = await load.uploadFresh()
     if (!promised) continue
@@ -113,5 +152,8 @@ async function rot(load: Load, sql: Sql, stagedDir: string): Promise<void> {
     await rename(`${path}.rotten`, path)
     const index = load.history.acknowledged.indexOf(promised)
     load.history.acknowledged[index] = { ...promised, end: 'failed' }
+    rotten += 1
   }
+  // One process cannot stand still and take uploads.
+  if (rotten === 0 && redis) complaints.push('staged bytes rot: none did')
 }

@@ -105,6 +105,13 @@ export const DEFAULT_LIMITS = {
    * is five times as many, so that an import that waits for one slow server does not hold them up.
    */
   queueDelayedMax: 1_000,
+  /**
+   * A worker that renews its lock of a job later than this is taken for dead, and the job runs elsewhere. Decoding happens in other
+   * processes, so that no work of ours blocks the event loop for long.
+   */
+  jobLockMs: 30_000,
+  /** How often jobs whose lock has run out are looked for. */
+  jobStalledCheckMs: 15_000,
   /** Outbox rows taken by one turn of the relay. */
   relayBatchMax: 200,
   /** A relay that took rows and died gives them up after this time. */

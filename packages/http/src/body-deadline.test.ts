@@ -7,7 +7,7 @@ import { DEFAULT_LIMITS, type Limits } from '@sluice/core'
 import { boundBodies, deadlineOf } from './body-deadline.ts'
 import { requestBytes } from './bodies/request-bytes.ts'
 import { streamBodies, STREAMED } from './dialect.ts'
-import { bareServer } from './server.ts'
+import { bareServer } from './bare-server.ts'
 
 let app: FastifyInstance
 afterEach(() => app.close())

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
 import { type Database, DEFAULT_LIMITS, type Limits } from '@sluice/core'
 import { authenticate, requireRole } from './authenticate.ts'
-import { bareServer } from './server.ts'
+import { bareServer } from './bare-server.ts'
 
 /** A check resolves when what it asks for is there. */
 export type Checks = Readonly<Record<string, () => Promise<void>>>

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import Fastify from 'fastify'
 import { DEFAULT_LIMITS } from '@sluice/core'
 import { expect, test } from 'vitest'
-import { bareServer } from './server.ts'
+import { bareServer } from './bare-server.ts'
 
 test('a client that does not read what it asked for is let go, and what it held is given back', async () => {
   const logger = Fastify({ logger: { level: 'silent' } }).log

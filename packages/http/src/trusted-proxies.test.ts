@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import { afterEach, describe, expect, test } from 'vitest'
 import { DEFAULT_LIMITS } from '@sluice/core'
 import { publicUrl } from './host.ts'
-import { bareServer } from './server.ts'
+import { bareServer } from './bare-server.ts'
 
 let close = async (): Promise<unknown> => undefined
 afterEach(() => close())

@@ -1,14 +1,11 @@
-/** How long things may take. Tests shorten them; nothing else should. */
+import { DEFAULT_LIMITS } from '@sluice/core'
+
+/** How long things may take. The limits of jobs are set by operators; tests shorten the rest, and nothing else should. */
 export const TIMING = {
   /** An answer to a producer, whatever the network does. */
   produceMsMax: 3_000,
-  /**
-   * A worker that renews its lock of a job later than this is taken for dead, and the job runs elsewhere. Decoding happens in
-   * other processes, so that no work of ours blocks the event loop for long.
-   */
-  lockMs: 30_000,
-  /** How often jobs whose lock has run out are looked for. */
-  stalledCheckMs: 15_000,
+  lockMs: DEFAULT_LIMITS.jobLockMs,
+  stalledCheckMs: DEFAULT_LIMITS.jobStalledCheckMs,
   /** An idle worker looks for jobs this often even when no wake-up call came. */
   idleLookMs: 5_000,
   /**

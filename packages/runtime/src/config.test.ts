@@ -125,6 +125,7 @@ describe('readConfig', () => {
     [{ SLUICE_POLICY_ROLES: 'swatch' }, /`image` in it/],
     [{ SLUICE_LIMIT_FILE_BYTE_MAX: '1' }, /SLUICE_LIMIT_FILE_BYTE_MAX is no limit/],
     [{ SLUICE_LIMIT_INGEST_MS_MAX: '180000' }, /ingestMsMax .* must be below reconcileAfterMs/],
+    [{ SLUICE_LIMIT_JOB_LOCK_MS: '180000' }, /jobLockMs .* must be below reconcileAfterMs/],
     [{ SLUICE_LIMIT_STAGED_MS_MAX: '60000' }, /requestMsMax .* must be below stagedMsMax/],
     [{ SLUICE_LIMIT_REQUEST_MS_MAX: '9999999999' }, /SLUICE_LIMIT_REQUEST_MS_MAX is "9999999999"/],
   ])('refuses %o', (environment, sentence) => {

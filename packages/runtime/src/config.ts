@@ -202,6 +202,7 @@ function sharedPorts({ http, console, ops }: Config): string[] {
 function contradictions(limits: Limits): string[] {
   const pairs = [
     ['ingestMsMax', 'reconcileAfterMs', 'or ingests that still run are started again'],
+    ['jobLockMs', 'reconcileAfterMs', 'or jobs of a dead worker are queued anew before the queue has given them to another'],
     ['requestMsMax', 'idempotencyLeaseMs', 'or a slow request loses its Idempotency-Key'],
     ['requestMsMax', 'stagedMsMax', 'or the bytes of a slow request are swept before its end'],
     ['uploadMsMax', 'stagedMsMax', 'or the bytes of an upload are swept before it is over'],

@@ -1,4 +1,4 @@
-import { buildOps, type Checks } from '@sluice/http'
+import { buildOps, type Checks } from '@sluice/http/ops'
 import { registerExaminations } from './examination-metrics.ts'
 import { closeWithin, listen } from './listen.ts'
 import { registerCensus } from './observer-metrics.ts'

@@ -88,7 +88,8 @@ export async function openIngestQueue({
   const onError = (cause: unknown) => observability.observer.observe({ kind: 'background.failed', task: 'queue', cause })
   // Here, so that an intake, which has no queue, loads none.
   const { openQueue } = await import('@sluice/queue')
-  return openQueue(queueConnection(config.queue, databaseUrl), { onError })
+  const { jobLockMs: lockMs, jobStalledCheckMs: stalledCheckMs } = config.limits
+  return openQueue(queueConnection(config.queue, databaseUrl), { onError, timing: { lockMs, stalledCheckMs } })
 }
 
 export function queueConnection(config: QueueConfig, databaseUrl: string): QueueConnection {

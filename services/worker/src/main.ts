@@ -1,5 +1,5 @@
 import { keepHeapLean } from '@sluice/runtime/lean-heap'
 
 keepHeapLean()
-const { openWorkerService, runService } = await import('@sluice/runtime')
+const { openWorkerService, runService } = await import('@sluice/runtime/worker')
 await runService(openWorkerService)

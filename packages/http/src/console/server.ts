@@ -11,7 +11,7 @@ import {
 } from '@sluice/core'
 import { type OpsOptions, registerOps } from '../ops.ts'
 import { asSluiceError, handleError } from '../problem.ts'
-import { bareServer } from '../server.ts'
+import { bareServer } from '../bare-server.ts'
 import { guardConsole, wantsHtml } from './guard.ts'
 import { html } from './html.ts'
 import { ingestRoutes } from './ingest-page.ts'
