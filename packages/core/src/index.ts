@@ -27,6 +27,7 @@ export { type PlannedState, planProduct, type PlanRules } from './plan-product.t
 export * from './ports.ts'
 export * from './product-image.ts'
 export { type Findings, PIPELINE, processIngest, type Step, type StepOutcome, type Work } from './pipeline.ts'
+export { JSON_DEPTH_MAX, refuseDeepJson } from './json-depth.ts'
 export * from './loop.ts'
 export * from './mend.ts'
 export { type ReadRow, type ReadSource, type RowRules, readImportRow } from './read-import-row.ts'

@@ -3,7 +3,7 @@ import { SluiceError } from './errors.ts'
 import type { HookMapping } from './hook-mapping.ts'
 import type { HookEventId, HookSourceId, IngestId, ProductId, TenantId, TokenId } from './ids.ts'
 import type { Hooks } from './hook.ts'
-import { processInbox } from './process-inbox.ts'
+import { previewEvent, processInbox } from './process-inbox.ts'
 import { memoryWorld, newId, type WorldParts } from './testing/index.ts'
 import { bucketKeyOf } from './upload.ts'
 
@@ -78,6 +78,18 @@ describe('processInbox', () => {
       expect(await ingests()).toHaveLength(2)
     },
   )
+
+  it('quarantines at once what is nested so deep that reading it would run out of stack', async () => {
+    const { world, source, eventOf } = await openSource()
+    const id = newId() as HookEventId
+    const body = Buffer.from(`{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}}`)
+    const { tenantId, id: sourceId } = source
+    await world.database.hooks.receive({ id, tenantId, sourceId, key: id, saidId: null, headers: {}, body })
+    await processInbox(world)
+    expect(await eventOf(id)).toMatchObject({ state: 'quarantined', attempts: 1, problem: { code: 'json_invalid' } })
+    const detail = expect.stringContaining('nested deeper')
+    expect(await previewEvent(world, source, { headers: {}, body })).toMatchObject({ kind: 'faulty', problem: { detail } })
+  })
 
   it('waits for an outage without counting it, and gives up what fails for no known reason', async () => {
     const { world, receive, eventOf } = await openSource()

@@ -6,6 +6,7 @@ import { isOutage, isRefusal, type Problem, SluiceError } from './errors.ts'
 import type { HookEvent, HookEventState, HookFault, HookResult, HookSource } from './hook.ts'
 import { type HookImageSource, type HookItem, mapEvent, type MappedItem } from './hook-mapping.ts'
 import type { IngestId } from './ids.ts'
+import { refuseDeepJson } from './json-depth.ts'
 import type { World } from './ports.ts'
 import { outageWaitMs, retryWaitMs } from './retry.ts'
 
@@ -107,6 +108,7 @@ function readEvent(
 function parseEvent(text: string): unknown {
   const keepDigits = (_: string, value: unknown, { source }: { readonly source?: string } = {}) =>
     typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(source ?? '') ? source : value
+  refuseDeepJson(text)
   return JSON.parse(text, keepDigits)
 }
 

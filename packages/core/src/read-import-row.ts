@@ -3,6 +3,7 @@ import { isRefusal, SluiceError } from './errors.ts'
 import type { Digest, FileId } from './ids.ts'
 import { isUuid } from './ids.ts'
 import { type NewRow, productOfText, type RowError, type RowSource, type RowWishes, type StoreWish } from './import.ts'
+import { refuseDeepJson } from './json-depth.ts'
 import type { Limits } from './limits.ts'
 import { checkRoles, readPlacement } from './placement.ts'
 import type { Fetcher, Policy } from './ports.ts'
@@ -167,6 +168,7 @@ function readStores(value: unknown, rules: RowRules, errors: RowError[]): Pick<R
 
 function parse(text: string): unknown {
   try {
+    refuseDeepJson(text)
     return JSON.parse(text)
   } catch {
     return null

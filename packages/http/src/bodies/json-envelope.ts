@@ -1,9 +1,6 @@
-import { SluiceError, humanBytes } from '@sluice/core'
+import { humanBytes, JSON_DEPTH_MAX, refuseDeepJson, SluiceError } from '@sluice/core'
 import secureJson from 'secure-json-parse'
 import type { Chunks } from './chunks.ts'
-
-/** Nobody nests an upload's metadata deeper; `JSON.parse` itself takes 200,000 levels and leaves the trouble to the reader. */
-const DEPTH_MAX = 64
 
 const QUOTE = 0x22
 const COMMA = 0x2c
@@ -130,8 +127,8 @@ export class JsonEnvelope {
     const isOnPath = isObject && (this.#open.length === 0 || this.#valueIsOnPath)
     this.#beginValue('other')
     this.#open.push({ isObject, isOnPath, awaitsName: isObject, hasMember: false })
-    if (this.#open.length > DEPTH_MAX)
-      throw new SluiceError('json_invalid', `The body is nested deeper than ${DEPTH_MAX} levels.`)
+    if (this.#open.length > JSON_DEPTH_MAX)
+      throw new SluiceError('json_invalid', `The body is nested deeper than ${JSON_DEPTH_MAX} levels.`)
   }
 
   /** True when the value is the content; throws when it should be and is no string. */
@@ -174,10 +171,11 @@ export class JsonEnvelope {
   }
 }
 
-/** Throws `json_invalid` for what is not UTF-8, not JSON, or would change the prototype of what reads it. */
+/** Throws `json_invalid` for what is not UTF-8, not JSON, nested too deep, or would change the prototype of what reads it. */
 export function parseJson(bytes: Buffer): unknown {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    refuseDeepJson(text)
     const document: unknown = secureJson.parse(text)
     return document
   } catch (cause) {

@@ -181,6 +181,12 @@ describe('a JSON body', () => {
     }
   })
 
+  it('takes the last of a member that is there twice, as every reader of JSON does, unless it is the file', async () => {
+    expect((await readText('{"label":"a","label":"b"}')).body?.fields).toEqual({ label: 'b' })
+    expect((await readText('{"file":{"base64":"QUJD","base64":"QUJD"}}')).code).toBe('request_invalid')
+    expect((await readText('{"file":{"base64":"QUJD"},"file":{}}')).code).toBe('request_invalid')
+  })
+
   it('refuses what is not UTF-8 and what is not an object', async () => {
     expect((await readText(Buffer.from('{"label":"caf\u00e9"}', 'latin1'))).code).toBe('json_invalid')
     expect((await readText(Buffer.from('{"label":"x"}', 'utf16le'))).code).toBe('json_invalid')

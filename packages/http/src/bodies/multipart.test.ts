@@ -1,7 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/core'
-import { FORM, LIMITS, cutInto, read } from './testing.ts'
+import type { StageBytes } from './staging.ts'
+import { FORM, type Kept, LIMITS, cutInto, read } from './testing.ts'
 
 interface Part {
   readonly head: string
@@ -235,6 +236,32 @@ describe('a multipart body', () => {
     )
     expect((await readForm([{ ...FILE, content: Buffer.alloc(LIMITS.fileBytesMax + 1) }])).code).toBe('file_too_large')
     expect((await readForm([{ ...FILE, content: Buffer.alloc(LIMITS.fileBytesMax * 3) }])).code).toBe('file_too_large')
+  })
+
+  it('knows by itself that a file was cut at the limit, whoever counts', async () => {
+    const stage: StageBytes<Kept> = async (bytes, meta) => {
+      const content = Buffer.concat(await Array.fromAsync(bytes))
+      return { ...meta, content, discard: async () => undefined }
+    }
+    const body = formOf([{ ...FILE, content: Buffer.alloc(LIMITS.fileBytesMax + 2) }])
+    const type = { 'content-type': 'multipart/form-data; boundary=b' }
+    expect((await read(cutInto(body, 1 << 12), type, { stage })).code).toBe('file_too_large')
+  })
+
+  it('takes the name of a field whole, and counts it with what may stand beside the file', async () => {
+    const name = 'n'.repeat(10_000)
+    expect((await readForm([field(name, 'x')])).body?.fields).toEqual({ [name]: 'x' })
+    expect((await readForm([field(name, 'x'), field(name, 'y')])).code).toBe('request_too_large')
+  })
+
+  it.each([
+    ['more headers than anybody sends', Array.from({ length: 200 }, (_, n) => `X-${n}: y`).join('\r\n')],
+    ['a header of any length', `X-Long: ${'y'.repeat(60_000)}`],
+    ['headers without an end', `${'X: y\r\n'.repeat(9_000)}X: y`],
+  ])('holds no more of the head of a part than it may, and takes no other part for it: %s', async (_, head) => {
+    const { body, code } = await readForm([{ ...FILE, head: `${head}\r\n${FILE.head}` }, field('label', 'x')])
+    // What stands beyond the bound is not seen: the part says nothing then, and is passed over.
+    expect([code, body]).toEqual([null, { staged: null, fields: { label: 'x' } }])
   })
 
   it('bounds what stands before the first part', async () => {

@@ -144,9 +144,23 @@ describe('an XML body', () => {
   it.each([
     ['a long text', xml(`<label>${'x'.repeat(LIMITS.envelopeBytesMax)}</label>`)],
     ['many elements', xml('<a/>'.repeat(2_000))],
+    ['many elements beside each other in one', xml(`<a>${'<b/>'.repeat(2_000)}</a>`)],
+    ['many references', xml(`<label>${'&#65;'.repeat(LIMITS.envelopeBytesMax + 1)}</label>`)],
     ['many attributes', `<a ${Array.from({ length: 1_000 }, (_, n) => `a${n}=""`).join(' ')}/>`],
   ])('refuses %s', async (_what, text) => {
     expect(await codeOf(text)).toBe('request_too_large')
+  })
+
+  it('gives elements of any name, and changes nothing by them', async () => {
+    const { body } = await readText('<a><__proto__><x>1</x></__proto__><constructor>2</constructor><b __proto__="3">4</b></a>')
+    const fields = body?.fields ?? {}
+    expect(Object.getPrototypeOf(fields)).toBe(Object.prototype)
+    expect(Object.entries(fields)).toEqual([
+      ['__proto__', { x: '1' }],
+      ['constructor', '2'],
+      ['b', '4'],
+    ])
+    expect(Object.keys(Object.prototype)).toEqual([])
   })
 
   it('does not hold what it drops: a name, a value or a comment of any length', async () => {
