@@ -203,8 +203,8 @@ function keyOf({ tenantId, digest }: BlobRef): string {
 // ── What waits ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 async function examineStaged(world: ExaminedWorld, notes: Notes): Promise<number> {
-  const { objects, limits, now } = world
-  const before = new Date(now().getTime() - limits.stagedMsMax)
+  const { database, objects, limits } = world
+  const before = new Date((await database.blobs.now()).getTime() - limits.stagedMsMax)
   let looked = 0
   for (let after: string | null = null; ;) {
     const old: readonly string[] = await objects.listStaged(before, limits.sweepBatchMax, after)

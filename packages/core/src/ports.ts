@@ -570,8 +570,8 @@ export interface IngestJob {
 export interface JobQueue {
   /**
    * At least once; a job that is there already is not added again, and keeps its place. Fails fast with `service_unavailable`.
-   * Interactive jobs, which they are by default, run before all others that wait. An ended job counts as there for a while, but with
-   * `again` it does not. A failed job of the epoch before is not shown any more.
+   * Interactive jobs, which they are by default, run before all others that wait. An ended job counts as there for a while, and so does
+   * one that comes back later, but with `again` neither does. A failed job of the epoch before is not shown any more.
    */
   add(jobs: readonly IngestJob[], options?: { readonly lane?: Lane; readonly again?: boolean }): Promise<void>
   /** How many jobs wait in each lane, and how many come back later. Cheap, and true: it is counted, not kept. */

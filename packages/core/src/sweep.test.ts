@@ -27,6 +27,16 @@ test('what was kept for a time is forgotten when the time is over, and not befor
   expect(await forgetOld(world)).toBe(0)
 })
 
+test('what has just come stays, however far the clock of the worker is ahead', async () => {
+  await using world = memoryWorld()
+  const { objects, clock, limits } = world
+  await objects.stage('a/1', chunks(), new AbortController().signal)
+  const ahead = { ...world, now: () => new Date(clock.now().getTime() + 2 * limits.stagedMsMax) }
+  expect(await sweepStaging(ahead)).toBe(0)
+  clock.advance(limits.stagedMsMax + 1)
+  expect(await sweepStaging(ahead)).toBe(1)
+})
+
 test('what is old and needed does not keep the sweeper from what is behind it', async () => {
   await using world = memoryWorld({ limits: { ...DEFAULT_LIMITS, sweepBatchMax: 2 } })
   const { database, objects, clock } = world

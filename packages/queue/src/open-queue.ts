@@ -38,7 +38,7 @@ export async function openQueue(connection: QueueConnection, options: QueueOptio
 
   const queue: IngestQueue = {
     async add(jobs, { lane = 'interactive', again = false } = {}) {
-      if (again) await producer.ask((bull) => forgetEnded(bull, jobs.map(jobId), ENDED))
+      if (again) await producer.ask((bull) => forgetEnded(bull, jobs.map(jobId), NOT_COMING))
       const replayed = jobs.filter(({ epoch }) => epoch > 0)
       const before = replayed.map((job) => jobId({ ...job, epoch: job.epoch - 1 }))
       if (before.length > 0) await producer.ask((bull) => forgetEnded(bull, before, ['failed']))
@@ -89,7 +89,11 @@ async function addAll(producer: Producer, jobs: readonly ReturnType<typeof toBul
   else for (const { name, data, opts } of jobs) await producer.add(name, data, opts)
 }
 
-const ENDED = ['completed', 'failed']
+/**
+ * Whoever asks for a job again knows that it is overdue. One that still waits for later was put there by a worker whose clock is
+ * ahead: BullMQ has no other, and the job would come as much too late.
+ */
+const NOT_COMING = ['completed', 'failed', 'delayed']
 
 /** BullMQ would take a job that it still shows for one that is there. One that ends at this moment has done its work. */
 async function forgetEnded(producer: Producer, jobIds: readonly string[], states: readonly string[]): Promise<void> {

@@ -45,7 +45,7 @@ export function memoryQueue(): TestedQueue {
         const id = `${job.ingestId}-${job.epoch}`
         const known = entries.get(id)
         forgetFailed(`${job.ingestId}-${job.epoch - 1}`)
-        if (again && (known?.state === 'completed' || known?.state === 'failed')) entries.delete(id)
+        if (again && known && known.state !== 'waiting' && known.state !== 'active') entries.delete(id)
         if (!entries.has(id)) entries.set(id, { job, lane, state: 'waiting', failures: 0 })
       }
       wake()

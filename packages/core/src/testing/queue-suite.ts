@@ -202,6 +202,22 @@ function lanes(open: Open): void {
 }
 
 function comingBack(open: Open): void {
+  test('brings a job back that waits for much later, if it is asked for again', async () => {
+    await using queue = await open()
+    let starts = 0
+    queue.consume(async () => (++starts === 1 ? { kind: 'again', waitMs: 600_000, note: 'a clock that is ahead' } : DONE), {
+      concurrency: 1,
+    })
+    const jobs = ingestJobs(1)
+    await queue.add(jobs)
+    await eventually(async () => expect(await queue.counts()).toMatchObject({ delayed: 1 }))
+    await queue.add(jobs)
+    expect(await queue.counts()).toMatchObject({ delayed: 1 })
+    await queue.add(jobs, { again: true })
+    await eventually(async () => expect(await queue.counts()).toMatchObject({ delayed: 0, completed: 1 }))
+    expect(starts).toBe(2)
+  })
+
   test('brings a job back after its wait, not before', async () => {
     await using queue = await open()
     const starts: number[] = []
