@@ -133,7 +133,8 @@ export interface Hooks {
   ): Promise<boolean>
   /**
    * Whose item this is: the ingest that was named for the key first, whether it has been accepted yet or not, unless that one
-   * was rejected or failed: then the candidate takes its place.
+   * was rejected or failed: then the candidate takes its place, and what failed is not replayed any more (`superseded_by` among the
+   * details of its problem).
    */
   holdItem(sourceId: HookSourceId, key: string, candidate: IngestId): Promise<IngestId>
   /** False when a greater version of the subject was seen before; versions are compared as bytes. */

@@ -449,8 +449,8 @@ export interface Ingests {
   noteFetched(id: IngestId, fetched: StagedSource): Promise<void>
   /**
    * Those of them that have failed are received again, with attempts at 0 and a new epoch, and queued: all in one statement. Where
-   * bytes are staged for it, only one that has failed less than `failedMs` ago. All others stay as they are. Answers them as they are
-   * now, by id.
+   * bytes are staged for it, only one that has failed less than `failedMs` ago, and none whose place another took. All others stay as
+   * they are. Answers them as they are now, by id.
    */
   replay(tenantId: TenantId, ids: readonly IngestId[], failedMs: number): Promise<readonly Ingest[]>
   find(tenantId: TenantId, id: IngestId): Promise<Ingest | null>

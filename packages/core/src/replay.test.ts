@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { SluiceError } from './errors.ts'
 import { blobKey } from './file.ts'
-import type { IngestId, TenantId } from './ids.ts'
-import type { Ingest, Source } from './ingest.ts'
+import type { HookSourceId, IngestId, TenantId } from './ids.ts'
+import { type Ingest, type Source, stagedKeysOf } from './ingest.ts'
 import { replayableUntil, replayFailed, replayIngest, replayThese, whyNotReplayable } from './replay.ts'
 import { aCommit, aFacts, aNewIngest, aStagedSource, newId } from './testing/builders.ts'
 import { memoryObjects } from './testing/memory-objects.ts'
@@ -82,14 +82,26 @@ describe('a replay', () => {
     await expect(replayIngest(world, home, stranger.id)).rejects.toMatchObject({ code: 'ingest_unknown' })
   })
 
+  test('is refused for an item that a later event has brought, and names its ingest', async () => {
+    await using world = await scene()
+    const ingest = await world.failed()
+    const { hooks } = world.database
+    const source = newId() as HookSourceId
+    await hooks.holdItem(source, 'item', ingest.id)
+    const successor = await hooks.holdItem(source, 'item', newId() as IngestId)
+    const refusal = { id: ingest.id, code: 'ingest_not_replayable', detail: expect.stringContaining(successor) }
+    expect(await replayFailed(world, world.home, PAGE)).toMatchObject({ matched: 1, replayed: [], refused: [refusal] })
+  })
+
   test('comes as late as the bytes are kept, and the sweeper not before', async () => {
     await using world = await scene()
     const { clock, limits } = world
     const ingest = await world.failed()
     const until = replayableUntil(ingest, limits)
-    expect(until?.getTime()).toBe(clock.now().getTime() + limits.failedBytesMsMax)
-    clock.advance(limits.failedBytesMsMax - 1)
+    expect(until?.getTime()).toBe(clock.now().getTime() + limits.failedBytesMsMax - 60_000)
+    clock.advance(limits.failedBytesMsMax - 60_001)
     expect(whyNotReplayable(ingest, world)).toBeNull()
+    expect(await world.database.ingests.stagedInUse(stagedKeysOf(ingest), limits.failedBytesMsMax)).toHaveProperty('size', 1)
     clock.advance(1)
     expect(whyNotReplayable(ingest, world)).toMatchObject({ code: 'ingest_bytes_gone' })
     expect(await replayFailed(world, world.home, PAGE)).toMatchObject({ matched: 1, replayed: [], refused: [{ id: ingest.id }] })

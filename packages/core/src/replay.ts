@@ -2,6 +2,7 @@ import { type ErrorCode, SluiceError } from './errors.ts'
 import { blobKey } from './file.ts'
 import type { IngestId, TenantId } from './ids.ts'
 import { type Ingest, isTerminal, stagedKeysOf } from './ingest.ts'
+import type { Limits } from './limits.ts'
 import type { IngestFilter, World } from './ports.ts'
 
 type ReplayWorld = Pick<World, 'database' | 'objects' | 'observer' | 'limits' | 'now'>
@@ -77,7 +78,7 @@ async function replayFound(
   const ids = found.map(({ id }) => id).filter((id) => !isRefused.has(id))
   if (isDryRun || ids.length === 0) return { replayed: [], refused }
 
-  const replayed = await ingests.replay(tenantId, ids, world.limits.failedBytesMsMax)
+  const replayed = await ingests.replay(tenantId, ids, replayableMs(world.limits))
   if (replayed.length > 0) world.observer.observe({ kind: 'ingest.replayed', ingestIds: replayed.map(({ id }) => id) })
   const isReplayed = new Set(replayed.map(({ id }) => id))
   const late = ids.filter((id) => !isReplayed.has(id)).map((id): Refusal => ({ id, code: 'ingest_not_replayable', detail: LATE }))
@@ -115,6 +116,8 @@ export function whyNotReplayable(
   const { state } = ingest
   if (state === 'rejected') return { code: 'ingest_not_replayable', detail: REJECTED }
   if (state !== 'failed') return { code: 'ingest_not_replayable', detail: isTerminal(state) ? COMMITTED : OPEN }
+  const successor = ingest.problem?.details?.['superseded_by']
+  if (typeof successor === 'string') return { code: 'ingest_not_replayable', detail: `${SUPERSEDED} ${successor}.` }
   const until = replayableUntil(ingest, world.limits)
   return until !== null && until <= world.now() ? { code: 'ingest_bytes_gone', detail: GONE } : null
 }
@@ -122,7 +125,15 @@ export function whyNotReplayable(
 /** As long as its bytes are kept; null for ever, because it can get them again. */
 export function replayableUntil({ source, finishedAt }: Ingest, limits: World['limits']): Date | null {
   if (source.kind === 'url' || source.kind === 'file' || finishedAt === null) return null
-  return new Date(finishedAt.getTime() + limits.failedBytesMsMax)
+  return new Date(finishedAt.getTime() + replayableMs(limits))
+}
+
+/** A replay that was begun in time is written within this: far longer than the deadline of its statement. */
+const REPLAY_MS_MAX = 60_000
+
+/** A little less than the bytes are kept: a sweeper may have looked already that is about to remove them. */
+function replayableMs({ failedBytesMsMax }: Pick<Limits, 'failedBytesMsMax'>): number {
+  return Math.max(failedBytesMsMax - REPLAY_MS_MAX, failedBytesMsMax / 2)
 }
 
 /** Where the steps would look for them. */
@@ -142,5 +153,6 @@ const UNKNOWN = 'There is no such ingest.'
 const OPEN = 'It is not over: there is nothing to replay.'
 const COMMITTED = 'It was committed: there is nothing to replay.'
 const REJECTED = 'It was rejected, since the request or its file is at fault. Mend that, and send it anew.'
+const SUPERSEDED = 'A later event has brought the same item, as the ingest'
 const GONE = 'Its bytes are not kept any more. Send the file again.'
 const LATE = 'It was replayed by somebody else at the same time, or its bytes are not kept any more.'

@@ -6,9 +6,6 @@ export interface SweepPlace {
   after: string | null
 }
 
-/** A replay that was begun in time is written within this: far longer than the deadline of its statement. */
-const REPLAY_MS_MAX = 60_000
-
 /**
  * Removes staged bytes that nothing needs: uploads that were cut off, and what a crash left behind. Returns how many. Each call
  * looks at the keys that follow those of the last, and begins again after the end: what is old and needed, as the bytes of parked
@@ -35,7 +32,7 @@ export async function sweepStaging(
 
 /** Of staged keys that are old those that nothing needs. */
 export async function unneededOf({ database, limits }: Pick<World, 'database' | 'limits'>, old: readonly string[]) {
-  const needed = await database.ingests.stagedInUse(old, limits.failedBytesMsMax + REPLAY_MS_MAX)
+  const needed = await database.ingests.stagedInUse(old, limits.failedBytesMsMax)
   const ofRows = await database.imports.stagedInUse(old)
   return old.filter((key) => !needed.has(key) && !ofRows.has(key))
 }

@@ -288,6 +288,7 @@ async function replay(db: Db, tenantId: TenantId, ids: readonly IngestId[], fail
       select id from ingests
       where tenant_id = ${tenantId} and id = any(${arrayLiteral(ids)}::uuid[]) and state = 'failed'
         and (source_kind in ('url', 'file') or finished_at > clock_timestamp() - ${failedMs}::float8 * interval '1 ms')
+        and strpos(coalesce(problem_details::text, ''), '"superseded_by":"') = 0
       order by id for update
     ), changed as (
       update ingests set state = 'received', attempts = 0, epoch = epoch + 1, ${problemSet(null)},

@@ -1,11 +1,17 @@
 import { SluiceError } from '../../errors.ts'
 import type { HookEvent, HookEventFilter, Hooks, HookSource } from '../../hook.ts'
 import type { HookEventId, HookSourceId, IngestId, TenantId } from '../../ids.ts'
+import type { Ingest } from '../../ingest.ts'
 import { INBOX, type Tables } from './tables.ts'
 
 type Row = HookEvent & { readonly claimedUntilMs: number }
 
 const REUSED = { code: 'event_id_reused', detail: 'Another event had this id, which nobody has signed.' } as const
+
+function supersededBy(ingest: Ingest, by: IngestId): Ingest {
+  const { problem } = ingest
+  return problem ? { ...ingest, problem: { ...problem, details: { ...problem.details, superseded_by: by } } } : ingest
+}
 
 export function memoryHooks({ now, ingests, wake }: Tables): Hooks {
   const sources = new Map<HookSourceId, HookSource>()
@@ -101,6 +107,8 @@ export function memoryHooks({ now, ingests, wake }: Tables): Hooks {
       const state = holder && ingests.get(holder)?.state
       if (holder && state !== 'rejected' && state !== 'failed') return holder
       items.set(place, candidate)
+      const over = holder && ingests.get(holder)
+      if (over?.state === 'failed') ingests.set(over.id, supersededBy(over, candidate))
       return candidate
     },
     async advance(sourceId, subject, version) {

@@ -178,8 +178,9 @@ function mayRun({ state }: Ingest): boolean {
 }
 
 function mayBeReplayed(tables: Tables, ingest: Ingest, failedMs: number): boolean {
-  const { state, source } = ingest
-  return state === 'failed' && (source.kind === 'url' || source.kind === 'file' || needsBytes(tables, ingest, failedMs))
+  const { state, source, problem } = ingest
+  if (state !== 'failed' || problem?.details?.['superseded_by'] !== undefined) return false
+  return source.kind === 'url' || source.kind === 'file' || needsBytes(tables, ingest, failedMs)
 }
 
 function needsBytes({ now }: Tables, { state, finishedAt }: Ingest, failedMs: number): boolean {

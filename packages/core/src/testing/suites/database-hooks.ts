@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest'
+import type { Problem } from '../../errors.ts'
 import type { HookEvent, NewHookEvent, NewHookSource } from '../../hook.ts'
 import type { HookEventId, HookSourceId, IngestId, TokenId } from '../../ids.ts'
 import { newId } from '../builders.ts'
 import { eventually, expectRefusal, LONG_MS, present, SHORT_MS, type Subject } from './catalogue.ts'
 
 const PROBLEM = { code: 'event_unmappable', detail: 'product is missing' } as const
+const GIVEN_UP: Problem = { code: 'attempts_exhausted', detail: 'Given up.' }
 const DONE = { state: 'processed', results: [], problem: null } as const
 const FAULTY = { state: 'quarantined', results: [], problem: PROBLEM } as const
 
@@ -262,6 +264,45 @@ export function hookTests({ catalogue, openOwn }: Subject): void {
     await catalogue().database.ingests.end(first, 'rejected', { code: 'image_corrupt', detail: '' }, [])
     expect(await hold(third)).toBe(third)
     expect(await hold(first)).toBe(third)
+  })
+
+  test('what has failed is replayed, or another takes its place, but not both', async () => {
+    const source = await create()
+    const { ingests } = catalogue().database
+    const problems = [
+      GIVEN_UP,
+      { ...GIVEN_UP, details: {} },
+      { ...GIVEN_UP, details: { cause: 'internal_error', text: 'a\0"b' } },
+    ]
+    for (const [n, problem] of problems.entries()) {
+      const [first, second, third] = [await catalogue().accept(), newId() as IngestId, newId() as IngestId]
+      const hold = (id: IngestId) => hooks().holdItem(source.id, `item ${n}`, id)
+      await hold(first.id)
+      await ingests.end(first.id, 'failed', problem, [])
+      expect(await ingests.replay(first.tenantId, [first.id], LONG_MS)).toHaveLength(1)
+      expect(await hold(second)).toBe(first.id)
+      await ingests.end(first.id, 'failed', problem, [])
+      expect(await hold(second)).toBe(second)
+      expect(await hold(third)).toBe(second)
+      expect(await ingests.replay(first.tenantId, [first.id], LONG_MS)).toEqual([])
+      const details = { ...problem.details, superseded_by: second }
+      expect(await ingests.find(first.tenantId, first.id)).toMatchObject({ state: 'failed', problem: { ...problem, details } })
+    }
+  })
+
+  test('of replays and of those who would take the place, one wins', async () => {
+    const source = await create()
+    const { ingests } = catalogue().database
+    for (let n = 0; n < 20; n += 1) {
+      const { id, tenantId } = await catalogue().accept()
+      const hold = (candidate: IngestId) => hooks().holdItem(source.id, `raced ${n}`, candidate)
+      await hold(id)
+      await ingests.end(id, 'failed', GIVEN_UP, [])
+      const candidate = newId() as IngestId
+      const [held, replayed] = await Promise.all([hold(candidate), ingests.replay(tenantId, [id], LONG_MS)])
+      expect([id, candidate]).toContain(held)
+      expect(replayed).toHaveLength(held === id ? 1 : 0)
+    }
   })
 
   test('of many who name themselves at once, all agree on one', async () => {
