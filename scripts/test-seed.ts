@@ -1,4 +1,4 @@
 /** Chance in property tests is the same in each run, so that a red one can be repeated. `SLUICE_TEST_SEED` tries another. */
-import fc from 'fast-check'
+import { configureGlobal } from 'fast-check'
 
-fc.configureGlobal({ seed: Number(process.env['SLUICE_TEST_SEED'] ?? 1) })
+configureGlobal({ seed: Number(process.env['SLUICE_TEST_SEED'] ?? 1) })
