@@ -171,6 +171,32 @@ describe.each(RUNNABLE.filter((wiring) => wiring !== 'production with a staging 
     expect(metrics).toMatch(/^sluice_examination_timestamp_seconds 1\d{9}/m)
   })
 
+  test('that is killed in the middle of a removal loses nothing: the same bytes wait until it was ended', SLOW, async () => {
+    const product = await stack.api.newProduct()
+    const doomed = await store(product, 301)
+    expect((await stack.api.call('DELETE', `/v2/files/${doomed['file'].id}`)).status).toBe(204)
+    const killed = await sluice({ ...environment, SLUICE_FAILPOINTS: 'gc-marked=kill' }, 'doctor', '--repair', '--grace', '0')
+    expect(killed).toMatchObject({ code: -1, text: expect.stringContaining('failpoint gc-marked') })
+    expect(await objects.statBlob(keysOf(doomed).blob)).not.toBeNull()
+
+    const { body } = await answerOf(await stack.api.send('POST', `${product}/images`, { body: formOf(await image(301)) }))
+    const path = `/v1/ingests/${body['id']}`
+    const waiting = async () => (await stack.api.call('GET', path)).body['waiting']
+    await expect
+      .poll(waiting, { timeout: 60_000 })
+      .toMatchObject({ reason: 'outage', detail: expect.stringContaining('removed') })
+    const soon = { SLUICE_LIMIT_REMOVAL_MS_MAX: '5000', SLUICE_LIMIT_REMOVAL_TAKEOVER_MS: '5001' }
+    const stateAfterRepair = async () => {
+      await sluice({ ...environment, ...soon }, 'doctor', '--repair', '--grace', '0')
+      return (await stack.api.call('GET', path)).body['state']
+    }
+    await expect.poll(stateAfterRepair, { timeout: 300_000, interval: 1_000 }).toBe('committed')
+    const { result } = (await stack.api.call('GET', path)).body
+    const { body: file } = await stack.api.call('GET', result.file)
+    expect(await contentOf({ file })).toBe(doomed['file'].sha256)
+    expect(await doctor('--grace', '0')).toMatchObject({ code: 0, text: expect.stringContaining('All is well.') })
+  })
+
   test('takes nothing away from uploads that run beside it, of the same bytes that it removes', SLOW, async () => {
     const product = await stack.api.newProduct()
     const seeds = [201, 202, 203]

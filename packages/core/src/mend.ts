@@ -34,6 +34,8 @@ export async function mend(world: World, examination: Examination, options: Mend
   const mended = Object.fromEntries(FINDING_KINDS.map((kind) => [kind, 0])) as Record<FindingKind, number>
   const isSuspicious = !options.force && looksForeign(examination)
   const unreferenced = refsOf(examination, 'unreferenced')
+  // What others have left is stored without a row, too: it is found as an orphan, which nobody else can begin to remove.
+  mended.unfinished = await takeOverRemovals(world)
   let marked = 0
   for (const batch of batchesOf(unreferenced, world.limits.examinePageItems)) marked += await world.database.blobs.mark(batch)
 
@@ -43,7 +45,6 @@ export async function mend(world: World, examination: Examination, options: Mend
     if (isMended) mended[finding.kind] += 1
     options.onProgress?.((done += 1))
   }
-  mended.unfinished = await takeOverRemovals(world)
   mended.staged = await sweepAll(world, examination.found.staged)
   mended.stuck = (await reconcile(world)) + (await settleParked(world))
   const most = (kind: FindingKind) => Math.min(mended[kind], examination.found[kind])

@@ -10,7 +10,7 @@ import {
   type Wait,
   whyWaiting,
 } from '@sluice/core'
-import { loadConfig } from './env.ts'
+import { armFaults, loadConfig } from './env.ts'
 import { createObserver } from './observer.ts'
 import { withDatabaseUrl } from './with-database.ts'
 import { openIngestQueue, openParts, workerWorld } from './world.ts'
@@ -33,6 +33,7 @@ const NOTHING = Object.fromEntries(FINDING_KINDS.map((kind) => [kind, 0])) as Ta
 /** On whatever the configuration names, beside whoever runs on it. What was found and mended is kept for the metrics of all services. */
 export async function runExamination(request: ExaminationRequest): Promise<ExaminationReport> {
   const config = loadConfig()
+  armFaults()
   const observability = createObserver({ level: config.logLevel ?? 'fatal', destination: process.stderr })
   return withDatabaseUrl(async (databaseUrl) => {
     await using parts = await openParts(config, observability, databaseUrl, 'sluice-doctor')
