@@ -12,6 +12,7 @@ import { openTestS3, type S3Address } from '@sluice/e2e/servers/s3'
 
 export interface Production extends AsyncDisposable {
   readonly url: string
+  readonly intakePid: number
   readonly databaseUrl: string
   readonly s3: S3Address
   readonly bucket: string
@@ -62,10 +63,11 @@ export async function openProduction(settings: Readonly<Record<string, string>> 
   }
 
   const httpPort = String(await findFreePort())
-  stack.use(await start('intake', { SLUICE_HTTP_PORT: httpPort }))
+  const intake = stack.use(await start('intake', { SLUICE_HTTP_PORT: httpPort }))
   const opened = stack.move()
   return {
     url: `http://127.0.0.1:${httpPort}`,
+    intakePid: intake.pid,
     databaseUrl: postgres.url,
     s3,
     bucket: BUCKET,

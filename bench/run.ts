@@ -2,6 +2,7 @@
 const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   fairness: () => import('./fairness.ts'),
   import: () => import('./import.ts'),
+  overload: () => import('./overload.ts'),
 }
 
 const bench = BENCHES[process.argv[2] ?? '']
