@@ -5,16 +5,15 @@ import {
   type Hooks,
   type HookSource,
   type HookSourceId,
-  type IngestId,
   isUuid,
   SluiceError,
   type TenantId,
   type TokenId,
 } from '@sluice/core'
-import type { Db } from './connection.ts'
 import { and, desc, eq, getTableColumns, gte, type InferSelectModel, inArray, lt, type SQL, sql } from './drizzle.ts'
+import { holdItem } from './hook-items.ts'
 import { arrayLiteral, isText, only, rowOf, withoutNul } from './rows.ts'
-import { hookItems, hookSources, hookSubjects, inbox } from './schema.ts'
+import { hookSources, hookSubjects, inbox } from './schema.ts'
 import { INBOX_CHANNEL } from './signals.ts'
 import { prepared, type Runner } from './transaction.ts'
 
@@ -93,10 +92,10 @@ function openSources({
 }
 
 /** The way of an event, from its arrival to its end. */
-function openInbox({
-  query,
-  transaction,
-}: Runner): Pick<Hooks, 'receive' | 'countWaiting' | 'claim' | 'release' | 'finish' | 'holdItem' | 'advance'> {
+function openInbox(
+  runner: Runner,
+): Pick<Hooks, 'receive' | 'countWaiting' | 'claim' | 'release' | 'finish' | 'holdItem' | 'advance'> {
+  const { query } = runner
   return {
     async receive({ id, tenantId, sourceId, key, saidId, headers, body }) {
       if (![key, saidId ?? '', ...Object.values(headers)].every(isText)) throw new SluiceError('request_invalid')
@@ -169,18 +168,7 @@ function openInbox({
       )
       return rows.length > 0
     },
-    async holdItem(sourceId, key, candidate) {
-      const isOver = sql<boolean>`exists (select from ingests where id = ${hookItems.ingestId} and state in ('rejected', 'failed'))`
-      const rows = await query((db) =>
-        db
-          .insert(hookItems)
-          .values({ sourceId, key, ingestId: candidate })
-          .onConflictDoUpdate({ target: [hookItems.sourceId, hookItems.key], set: { ingestId: sql`${hookItems.ingestId}` } })
-          .returning({ id: hookItems.ingestId, isOver }),
-      )
-      const { id, isOver: mayBeTaken } = only(rows)
-      return (mayBeTaken ? await transaction((db) => takePlace(db, sourceId, key, id, candidate)) : id) as IngestId
-    },
+    holdItem: (sourceId, key, candidate) => holdItem(runner, sourceId, key, candidate),
     async advance(sourceId, subject, version) {
       const rows = await query((db) =>
         db
@@ -199,23 +187,6 @@ function openInbox({
 }
 
 /** Looking at events, and what is done with those that are over. */
-/** What has failed is not replayed beside what took its place: the item would come twice. If it was replayed before, it keeps its place. */
-async function takePlace(db: Db, sourceId: string, key: string, over: string, candidate: string): Promise<string> {
-  const isItem = and(eq(hookItems.sourceId, sourceId), eq(hookItems.key, key))
-  const [held] = await db.select({ id: hookItems.ingestId }).from(hookItems).where(isItem).for('update')
-  if (held?.id !== over) return held?.id ?? candidate
-  // As text, since JSON that holds `\u0000` somewhere cannot be taken apart.
-  const taken = await db.execute(sql`
-    update ingests set problem_details = case when state = 'rejected' then problem_details else (
-      '{"superseded_by":"' || ${candidate}::uuid || '"' ||
-        case when coalesce(problem_details::text, '{}') = '{}' then '}' else ',' || substr(problem_details::text, 2) end
-    )::json end
-    where id = ${over} and state in ('rejected', 'failed') returning 1`)
-  if (taken.length === 0) return over
-  await db.update(hookItems).set({ ingestId: candidate }).where(isItem)
-  return candidate
-}
-
 function openEvents({ query }: Runner): Pick<Hooks, 'findEvent' | 'listEvents' | 'redrive' | 'forget'> {
   return {
     async findEvent(tenantId, sourceId, id) {
