@@ -38,8 +38,11 @@ async function bringsNothing(): Promise<void> {
 
 test('a row of an import brings none of them, by its id or by its digest', async () => {
   const id = await newImport(stranger)
-  const rows = [{ file_id: file['id'] }, { sha256: file['sha256'] }].map((source) => ({ sku: 'theirs', ...source }))
-  await sendRows(stranger, id, rows)
+  const [byId, byDigest] = [{ file_id: file['id'] }, { sha256: file['sha256'] }]
+  await sendRows(stranger, id, [
+    { sku: 'theirs', ...byId },
+    { sku: 'theirs', ...byDigest },
+  ])
   await planned(stranger, id)
   await applied(stranger, id).catch(() => undefined)
   const codes = (await rowsOf(stranger, id)).map((row) => row['error']?.code)
