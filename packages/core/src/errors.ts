@@ -83,6 +83,7 @@ export const ERRORS = {
   nodes_missing: { status: 422, title: 'Not all of the nodes exist in the hierarchy' },
   node_name_taken: { status: 422, title: 'Another node beside it has this name' },
   node_slug_taken: { status: 422, title: 'Another node beside it has this slug' },
+  node_too_deep: { status: 422, title: 'The hierarchy has too many levels' },
   node_cyclic: { status: 422, title: 'A node cannot lie below itself' },
   idempotency_key_invalid: { status: 400, title: 'The Idempotency-Key is not valid' },
   idempotency_key_in_flight: { status: 409, title: 'A request with this Idempotency-Key is still being answered' },

@@ -1,4 +1,6 @@
+import { SluiceError } from './errors.ts'
 import type { HierarchyId, NodeId, ProductId, TenantId } from './ids.ts'
+import type { Limits } from './limits.ts'
 import type { Owner } from './product-image.ts'
 
 /** What a person reads of a hierarchy or a node, by locale (`fr-FR`). */
@@ -45,4 +47,10 @@ export type NodeFields = Pick<Node, 'name' | 'slug' | 'description' | 'locales' 
 export interface ChildRef {
   readonly id: NodeId
   readonly sortOrder?: number
+}
+
+/** Throws when nodes would come to lie on this level, counted from 1 at the root. */
+export function refuseDeep(level: number, { nodeDepthMax }: Pick<Limits, 'nodeDepthMax'>): void {
+  if (level <= nodeDepthMax) return
+  throw new SluiceError('node_too_deep', `A hierarchy may have ${nodeDepthMax} levels.`, { details: { nodeDepthMax } })
 }

@@ -47,6 +47,8 @@ export const DEFAULT_LIMITS = {
   imagesPerProductMax: 10_000,
   /** A sort key, either way from zero: it leaves room to count on from the last. */
   positionMax: 1_000_000_000,
+  /** Levels of a hierarchy: each node is told with all that lies above it. */
+  nodeDepthMax: 100,
   /** Ids in one request that changes relations. */
   relationsMax: 100,
   idempotencyKeyLengthMax: 255,

@@ -241,7 +241,7 @@ export interface Catalogue {
  * or removed, nor does it gain or lose children. All that is possible is to give it to the store.
  */
 export interface Hierarchies {
-  /** The same id again returns what is there; so for nodes. */
+  /** The same id again returns what is there; so for nodes. Where a node would lie too deep, `node_too_deep` is thrown. */
   create(hierarchy: { readonly id: HierarchyId; readonly tenantId: TenantId } & HierarchyFields): Promise<Hierarchy>
   find(tenantId: TenantId, id: HierarchyId): Promise<Hierarchy | null>
   /** Newest first. */
@@ -253,6 +253,7 @@ export interface Hierarchies {
     tenantId: TenantId,
     hierarchyId: HierarchyId,
     node: { readonly id: NodeId; readonly parentId: NodeId | null } & NodeFields,
+    limits: Pick<Limits, 'nodeDepthMax'>,
   ): Promise<Node>
   findNode(tenantId: TenantId, hierarchyId: HierarchyId, nodeId: NodeId): Promise<Node | null>
   updateNode(tenantId: TenantId, hierarchyId: HierarchyId, nodeId: NodeId, change: Partial<NodeFields>): Promise<Node>
@@ -261,7 +262,13 @@ export interface Hierarchies {
   /** Null for the root level; `all` for every depth. In the order of siblings. Throws `hierarchy_unknown`, `node_unknown`. */
   listNodes(tenantId: TenantId, hierarchyId: HierarchyId, parent: NodeId | null | 'all', page: OffsetPage): Promise<Listed<Node>>
   /** Moves the children, with what lies below them, under the parent, or to the root level; the children count as updated now. */
-  adopt(tenantId: TenantId, hierarchyId: HierarchyId, parent: NodeId | null, children: readonly ChildRef[]): Promise<void>
+  adopt(
+    tenantId: TenantId,
+    hierarchyId: HierarchyId,
+    parent: NodeId | null,
+    children: readonly ChildRef[],
+    limits: Pick<Limits, 'nodeDepthMax'>,
+  ): Promise<void>
 }
 
 export interface ImageChange {

@@ -5,6 +5,7 @@ import {
   isUuid,
   type NodeId,
   type Owner,
+  refuseDeep,
   refuseOwned,
   SluiceError,
   type TenantId,
@@ -71,12 +72,16 @@ export function openHierarchies({ query, transaction }: Runner): Hierarchies {
         await db.delete(hierarchies).where(isIt(tenantId, id))
       }),
 
-    createNode: (tenantId, hierarchyId, node) =>
+    createNode: (tenantId, hierarchyId, node, limits) =>
       changeNodes(tenantId, hierarchyId, async (db) => {
         const known = await findNode(db, tenantId, hierarchyId, node.id)
         if (known) return known
         const { parentId } = node
-        if (parentId !== null) refuseOwned(existing(await findNode(db, tenantId, hierarchyId, parentId)).owner)
+        if (parentId !== null) {
+          const parent = existing(await findNode(db, tenantId, hierarchyId, parentId))
+          refuseOwned(parent.owner)
+          refuseDeep(parent.path.length + 2, limits)
+        }
         await clearNames(db, hierarchyId, parentId, [node], [])
         await db.insert(nodes).values({ tenantId, hierarchyId, ...node })
         return existing(await findNode(db, tenantId, hierarchyId, node.id))
@@ -101,8 +106,8 @@ export function openHierarchies({ query, transaction }: Runner): Hierarchies {
         await removeTree(db, hierarchyId, nodeId)
       }),
     listNodes: (tenantId, hierarchyId, parent, page) => query((db) => listNodes(db, tenantId, hierarchyId, parent, page)),
-    adopt: (tenantId, hierarchyId, parent, children) =>
-      changeNodes(tenantId, hierarchyId, (db) => adopt(db, hierarchyId, parent, children)),
+    adopt: (tenantId, hierarchyId, parent, children, limits) =>
+      changeNodes(tenantId, hierarchyId, (db) => adopt(db, hierarchyId, parent, children, limits)),
   }
 }
 

@@ -169,6 +169,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Entry>> = {
   nodes_missing: invalid,
   node_name_taken: invalid,
   node_slug_taken: invalid,
+  node_too_deep: invalid,
   node_cyclic: invalid,
   idempotency_key_reused: invalid,
 

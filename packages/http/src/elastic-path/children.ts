@@ -19,12 +19,12 @@ export function childRoutes(app: FastifyInstance, { world }: DialectContext): vo
 
   app.post<AtNode>(`${HIERARCHY}/nodes/:nodeID/relationships/children`, { config: { access: 'writer' } }, async (request) => {
     const { hierarchyId, nodeId } = nodeAt(request)
-    await hierarchies.adopt(callerOf(request).tenantId, hierarchyId, nodeId, childrenOf(request, limits))
+    await hierarchies.adopt(callerOf(request).tenantId, hierarchyId, nodeId, childrenOf(request, limits), limits)
     return nodeAnswer(world, request)
   })
 
   app.post<InHierarchy>(`${HIERARCHY}/relationships/children`, { config: { access: 'writer' } }, async (request) => {
-    await hierarchies.adopt(callerOf(request).tenantId, hierarchyIdOf(request), null, childrenOf(request, limits))
+    await hierarchies.adopt(callerOf(request).tenantId, hierarchyIdOf(request), null, childrenOf(request, limits), limits)
     return { data: hierarchyView(await hierarchyOf(world, request)) }
   })
 
@@ -33,7 +33,7 @@ export function childRoutes(app: FastifyInstance, { world }: DialectContext): vo
     // What is missing in the path is 404, what is missing in the body 422.
     const { id, hierarchyId } = await nodeOf(world, request)
     const { tenantId } = callerOf(request)
-    await hierarchies.adopt(tenantId, hierarchyId, parentId, [{ id }]).catch((error: unknown) => {
+    await hierarchies.adopt(tenantId, hierarchyId, parentId, [{ id }], limits).catch((error: unknown) => {
       if (SluiceError.is(error, 'node_unknown')) throw parentMissing(parentId, 'data.id')
       throwGone(error)
     })
@@ -43,7 +43,7 @@ export function childRoutes(app: FastifyInstance, { world }: DialectContext): vo
   app.delete<AtNode>(PARENT, { config: { access: 'writer' } }, async (request, reply) => {
     const { id, hierarchyId, parent } = await nodeOf(world, request)
     const { tenantId } = callerOf(request)
-    if (parent) await hierarchies.adopt(tenantId, hierarchyId, null, [{ id }]).catch(throwGone)
+    if (parent) await hierarchies.adopt(tenantId, hierarchyId, null, [{ id }], limits).catch(throwGone)
     return reply.code(204).send()
   })
 }

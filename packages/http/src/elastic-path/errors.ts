@@ -195,6 +195,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   nodes_missing: missing,
   node_name_taken: { status: 422, title: 'Failed Validation', detail: 'data.attributes.name: Must be unique amongst siblings.' },
   node_slug_taken: { status: 422, title: 'Failed Validation', detail: 'data.attributes.slug: Must be unique amongst siblings.' },
+  node_too_deep: invalid,
   node_cyclic: invalid,
   idempotency_key_reused: invalid,
 

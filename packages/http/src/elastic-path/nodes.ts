@@ -31,7 +31,7 @@ export function nodeRoutes(app: FastifyInstance, context: DialectContext): void 
     const hierarchy = await hierarchyOf(world, request)
     await requireCurated(world, request, fields)
     const node = { id: newId() as NodeId, parentId, ...fields, owner }
-    const made = await hierarchies.createNode(caller.tenantId, hierarchy.id, node).catch((error: unknown) => {
+    const made = await hierarchies.createNode(caller.tenantId, hierarchy.id, node, limits).catch((error: unknown) => {
       throw parentId !== null && SluiceError.is(error, 'node_unknown') ? parentMissing(parentId) : error
     })
     return reply.code(201).send({ data: nodeView(hierarchy, made) })

@@ -145,6 +145,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   nodes_missing: inOurWords,
   node_name_taken: inOurWords,
   node_slug_taken: inOurWords,
+  node_too_deep: inOurWords,
   node_cyclic: inOurWords,
   import_busy: inOurWords,
   import_rows_exceeded: inOurWords,

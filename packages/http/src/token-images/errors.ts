@@ -110,6 +110,7 @@ export const ERRORS_ON_THE_WIRE: Readonly<Record<ErrorCode, Wire | Say>> = {
   nodes_missing: wholeInOurWords,
   node_name_taken: wholeInOurWords,
   node_slug_taken: wholeInOurWords,
+  node_too_deep: wholeInOurWords,
   node_cyclic: wholeInOurWords,
   idempotency_key_invalid: inOurWords,
   idempotency_key_in_flight: inOurWords,

@@ -1,5 +1,5 @@
 import { SluiceError } from '../../errors.ts'
-import type { Hierarchy, Node } from '../../hierarchy.ts'
+import { type Hierarchy, type Node, refuseDeep } from '../../hierarchy.ts'
 import type { HierarchyId, NodeId, TenantId } from '../../ids.ts'
 import type { Hierarchies, OffsetPage } from '../../ports.ts'
 import { refuseOwned } from '../../product-image.ts'
@@ -78,6 +78,10 @@ export function memoryHierarchies({ now, nextNumber }: Tables): Hierarchies {
     return [row, ...childrenOf(row.hierarchyId, row.id).flatMap(treeOf)]
   }
 
+  function heightOf(row: NodeRow): number {
+    return 1 + Math.max(0, ...childrenOf(row.hierarchyId, row.id).map(heightOf))
+  }
+
   function removeAll(rows: readonly NodeRow[]): void {
     for (const row of rows) refuseOwned(row.owner)
     for (const { id } of rows) nodes.delete(id)
@@ -114,11 +118,12 @@ export function memoryHierarchies({ now, nextNumber }: Tables): Hierarchies {
       hierarchies.delete(id)
     },
 
-    async createNode(tenantId, hierarchyId, node) {
+    async createNode(tenantId, hierarchyId, node, limits) {
       ofStore(tenantId, hierarchyId)
       const there = nodes.get(node.id)
       if (there?.hierarchyId === hierarchyId) return nodeOf(there)
       if (node.parentId !== null) refuseOwned(knownNode(hierarchyId, node.parentId).owner)
+      refuseDeep(downTo(node.parentId).length + 1, limits)
       clearNames(hierarchyId, node.parentId, [node], [])
       const row = { ...node, hierarchyId, number: nextNumber(), createdAt: now(), updatedAt: now() }
       nodes.set(node.id, row)
@@ -152,7 +157,7 @@ export function memoryHierarchies({ now, nextNumber }: Tables): Hierarchies {
       const { items, total } = pageOf(listed, page)
       return { items: items.map(nodeOf), total }
     },
-    async adopt(tenantId, hierarchyId, parentId, children) {
+    async adopt(tenantId, hierarchyId, parentId, children, limits) {
       ofStore(tenantId, hierarchyId)
       if (parentId !== null) knownNode(hierarchyId, parentId)
       const orders = new Map(children.map(({ id, sortOrder }) => [id, sortOrder]))
@@ -162,6 +167,7 @@ export function memoryHierarchies({ now, nextNumber }: Tables): Hierarchies {
       const moved = ids.map((id) => knownNode(hierarchyId, id))
       refuseMove(moved, parentId)
       if (downTo(parentId).some(({ id }) => orders.has(id))) throw new SluiceError('node_cyclic')
+      refuseDeep(downTo(parentId).length + Math.max(0, ...moved.map(heightOf)), limits)
       clearNames(hierarchyId, parentId, moved, ids)
       for (const node of moved) {
         nodes.set(node.id, { ...node, parentId, sortOrder: orders.get(node.id) ?? node.sortOrder, updatedAt: now() })

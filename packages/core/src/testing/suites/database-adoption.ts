@@ -16,9 +16,27 @@ export function adoptionTests({ catalogue }: Subject): void {
   })
 
   const adopt = (parent: NodeId | null, children: readonly ChildRef[]) =>
-    hierarchies().adopt(hierarchy.tenantId, hierarchy.id, parent, children)
+    hierarchies().adopt(hierarchy.tenantId, hierarchy.id, parent, children, { nodeDepthMax: 12 })
   const find = async ({ id }: Node) => present(await hierarchies().findNode(hierarchy.tenantId, hierarchy.id, id))
   const all = () => hierarchies().listNodes(hierarchy.tenantId, hierarchy.id, 'all', ALL)
+
+  test('lets no tree grow deeper than it may, however it grows', async () => {
+    const chain = async (length: number) => {
+      const made: Node[] = []
+      for (let n = 0; n < length; n += 1) made.push(await newNode(hierarchy, `${newId()}`, { parentId: made.at(-1)?.id ?? null }))
+      return made
+    }
+    const [tall, short] = [await chain(7), await chain(6)]
+    await expectRefusal(adopt(present(tall[6]).id, [{ id: present(short[0]).id }]), 'node_too_deep')
+    await adopt(present(tall[5]).id, [{ id: present(short[0]).id }])
+    const deepest = await find(present(short[5]))
+    expect(deepest.path).toHaveLength(11)
+    const { tenantId, id } = hierarchy
+    const node = { ...deepest, id: newId() as NodeId, parentId: deepest.id }
+    const { parent: _, path: __, createdAt: ___, updatedAt: ____, hierarchyId: _____, ...made } = node
+    await expectRefusal(hierarchies().createNode(tenantId, id, made, { nodeDepthMax: 12 }), 'node_too_deep')
+    await hierarchies().createNode(tenantId, id, made, { nodeDepthMax: 13 })
+  })
 
   test('moves the nodes with what lies below them, and nothing else', async () => {
     const [from, to] = [await newNode(hierarchy, 'from'), await newNode(hierarchy, 'to')] as const

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { HierarchyFields } from '../../hierarchy.ts'
 import type { HierarchyId, NodeId, ProductId } from '../../ids.ts'
+import { DEFAULT_LIMITS } from '../../limits.ts'
 import { newId } from '../builders.ts'
 import { eventually, expectRefusal, type Subject } from './catalogue.ts'
 import { ALL, hierarchyWords } from './hierarchies.ts'
@@ -75,9 +76,9 @@ export function hierarchyTests({ catalogue, openOwn }: Subject): void {
         await expectRefusal(hierarchies().listNodes(tenantId, id, node.id, ALL), 'hierarchy_unknown')
         await expectRefusal(hierarchies().updateNode(tenantId, id, node.id, { name: 'x' }), 'hierarchy_unknown')
         await expectRefusal(hierarchies().removeNode(tenantId, id, node.id), 'hierarchy_unknown')
-        await expectRefusal(hierarchies().adopt(tenantId, id, null, [{ id: node.id }]), 'hierarchy_unknown')
+        await expectRefusal(hierarchies().adopt(tenantId, id, null, [{ id: node.id }], DEFAULT_LIMITS), 'hierarchy_unknown')
         const made = { ...node, id: newId() as NodeId, parentId: null }
-        await expectRefusal(hierarchies().createNode(tenantId, id, made), 'hierarchy_unknown')
+        await expectRefusal(hierarchies().createNode(tenantId, id, made, DEFAULT_LIMITS), 'hierarchy_unknown')
       }
       expect(await hierarchies().findNode(theirs.tenantId, theirs.id, node.id)).toEqual(node)
     })
@@ -87,10 +88,10 @@ export function hierarchyTests({ catalogue, openOwn }: Subject): void {
     test('are what they were made, also when they are made again', async () => {
       const { id, tenantId } = await newHierarchy()
       const made = { ...FIELDS, id: newId() as NodeId, curatedProducts: [newId() as ProductId], sortOrder: -3 }
-      const node = await hierarchies().createNode(tenantId, id, { ...made, parentId: null })
+      const node = await hierarchies().createNode(tenantId, id, { ...made, parentId: null }, DEFAULT_LIMITS)
       const times = { createdAt: expect.any(Date), updatedAt: expect.any(Date) }
       expect(node).toEqual({ ...made, hierarchyId: id, parent: null, path: [], ...times })
-      expect(await hierarchies().createNode(tenantId, id, { ...made, name: 'x', parentId: null })).toEqual(node)
+      expect(await hierarchies().createNode(tenantId, id, { ...made, name: 'x', parentId: null }, DEFAULT_LIMITS)).toEqual(node)
       expect(await hierarchies().findNode(tenantId, id, node.id)).toEqual(node)
     })
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { HierarchyId, ImageId, NodeId } from '../../ids.ts'
+import { DEFAULT_LIMITS } from '../../limits.ts'
 import { newId } from '../builders.ts'
 import { expectRefusal, range, refOf, type Subject } from './catalogue.ts'
 import { ALL, hierarchyWords } from './hierarchies.ts'
@@ -89,7 +90,7 @@ function hierarchyTests({ catalogue }: Subject): void {
       () => newNode(hierarchy, 'x', { parentId: root.id }),
       () => hierarchies().updateNode(tenantId, id, root.id, { name: 'x' }),
       () => hierarchies().removeNode(tenantId, id, below.id),
-      () => hierarchies().adopt(tenantId, id, null, [{ id: below.id }]),
+      () => hierarchies().adopt(tenantId, id, null, [{ id: below.id }], DEFAULT_LIMITS),
     ]
     for (const change of refused) await expectRefusal(change(), 'owned_by_organization')
     expect(await everything()).toEqual(before)
@@ -111,9 +112,9 @@ function hierarchyTests({ catalogue }: Subject): void {
 
     const refused = [
       () => hierarchies().updateNode(tenantId, id, owned.id, { sortOrder: 1 }),
-      () => hierarchies().adopt(tenantId, id, null, [{ id: free.id, sortOrder: 1 }, { id: owned.id }]),
-      () => hierarchies().adopt(tenantId, id, owned.id, [{ id: free.id }]),
-      () => hierarchies().adopt(tenantId, id, free.id, [{ id: below.id }]),
+      () => hierarchies().adopt(tenantId, id, null, [{ id: free.id, sortOrder: 1 }, { id: owned.id }], DEFAULT_LIMITS),
+      () => hierarchies().adopt(tenantId, id, owned.id, [{ id: free.id }], DEFAULT_LIMITS),
+      () => hierarchies().adopt(tenantId, id, free.id, [{ id: below.id }], DEFAULT_LIMITS),
       () => newNode(hierarchy, 'x', { parentId: owned.id }),
       () => hierarchies().removeNode(tenantId, id, owned.id),
       () => hierarchies().removeNode(tenantId, id, below.id),
@@ -124,7 +125,7 @@ function hierarchyTests({ catalogue }: Subject): void {
     expect(await everything()).toEqual(before)
 
     // What stands above it or below it is the store's, and may change.
-    await hierarchies().adopt(tenantId, id, free.id, [{ id: top.id }])
+    await hierarchies().adopt(tenantId, id, free.id, [{ id: top.id }], DEFAULT_LIMITS)
     await hierarchies().updateNode(tenantId, id, below.id, { name: 'still below' })
     await hierarchies().updateNode(tenantId, id, owned.id, { owner: 'store', name: 'given' })
     await hierarchies().removeNode(tenantId, id, free.id)
@@ -138,8 +139,8 @@ function hierarchyTests({ catalogue }: Subject): void {
     const absent = newId() as NodeId
     await expectRefusal(hierarchies().update(tenantId, newId() as HierarchyId, { owner: 'store' }), 'hierarchy_unknown')
     await expectRefusal(hierarchies().updateNode(tenantId, id, absent, { owner: 'store' }), 'node_unknown')
-    await expectRefusal(hierarchies().adopt(tenantId, id, absent, [{ id: owned.id }]), 'node_unknown')
-    await expectRefusal(hierarchies().adopt(tenantId, id, owned.id, [{ id: absent }]), 'nodes_missing')
+    await expectRefusal(hierarchies().adopt(tenantId, id, absent, [{ id: owned.id }], DEFAULT_LIMITS), 'node_unknown')
+    await expectRefusal(hierarchies().adopt(tenantId, id, owned.id, [{ id: absent }], DEFAULT_LIMITS), 'nodes_missing')
     expect(await hierarchies().findNode(tenantId, id, owned.id)).toMatchObject({ owner: 'organization', parent: null })
   })
 }

@@ -1,6 +1,7 @@
 /** Short words for what the tests of hierarchies do. */
 import type { Hierarchy, Node, NodeFields } from '../../hierarchy.ts'
 import type { HierarchyId, NodeId } from '../../ids.ts'
+import { DEFAULT_LIMITS } from '../../limits.ts'
 import { newId } from '../builders.ts'
 import type { Catalogue } from './catalogue.ts'
 
@@ -20,7 +21,7 @@ export function hierarchyWords(catalogue: () => Catalogue) {
     { parentId = null, ...fields }: Partial<NodeFields> & { readonly parentId?: NodeId | null } = {},
   ): Promise<Node> => {
     const node = { ...PLAIN, id: newId() as NodeId, name, curatedProducts: [], sortOrder: null, ...fields }
-    return hierarchies().createNode(tenantId, id, { ...node, parentId })
+    return hierarchies().createNode(tenantId, id, { ...node, parentId }, DEFAULT_LIMITS)
   }
 
   const namesBelow = async ({ tenantId, id }: Hierarchy, parent: NodeId | null): Promise<readonly string[]> =>
