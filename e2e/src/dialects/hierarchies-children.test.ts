@@ -24,6 +24,20 @@ describe('children', () => {
     expect(idsOf((await node(hierarchy, leaf))['meta'].breadcrumbs)).toEqual([hierarchy, to, a, leaf])
   })
 
+  test('lie no deeper than a hierarchy may go, whether they are made there or moved', async () => {
+    await using shallow = await openStack('embedded', { SLUICE_LIMIT_NODE_DEPTH_MAX: '3' })
+    const words = treeWords(() => shallow)
+    const hierarchy = await words.newHierarchy()
+    const first = await words.newNode(hierarchy)
+    const second = await words.newNode(hierarchy, { parent: first })
+    const third = await words.newNode(hierarchy, { parent: second })
+    const tooDeep = failed('A hierarchy may have 3 levels.')
+    expect(said(await words.call('POST', `/${hierarchy}/nodes`, words.nodeBody('fourth', { parent: third })))).toEqual(tooDeep)
+    const top = await words.newNode(hierarchy)
+    expect(said(await words.adopt(hierarchy, top, [{ id: first }]))).toEqual(tooDeep)
+    expect((await words.adopt(hierarchy, top, [{ id: second }])).status).toBe(200)
+  })
+
   test('move to the root level, and the answer is the hierarchy', async () => {
     const hierarchy = await newHierarchy()
     const top = await newNode(hierarchy)

@@ -23,7 +23,7 @@ export function adoptionTests({ catalogue }: Subject): void {
   test('lets no tree grow deeper than it may, however it grows', async () => {
     const chain = async (length: number) => {
       const made: Node[] = []
-      for (let n = 0; n < length; n += 1) made.push(await newNode(hierarchy, `${newId()}`, { parentId: made.at(-1)?.id ?? null }))
+      for (let n = 0; n < length; n += 1) made.push(await newNode(hierarchy, newId(), { parentId: made.at(-1)?.id ?? null }))
       return made
     }
     const [tall, short] = [await chain(7), await chain(6)]
