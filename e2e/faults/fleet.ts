@@ -23,6 +23,7 @@ export interface FleetOptions {
   readonly random: Random
   readonly seed: number
   readonly mutants: readonly string[]
+  readonly areClocksWrong: boolean
   /** True while a server is away: a process that cannot start then says so and leaves, and is no crash. */
   readonly isServerAway: () => boolean
 }
@@ -45,6 +46,8 @@ export interface Fleet extends AsyncDisposable {
   rouse(): void
   /** Stops a worker in the middle of whatever it does, and lets it go on later. */
   freezeWorker(ms: number): Promise<void>
+  /** Lets a worker live with this, and with nothing else that kills it, for so long. */
+  arm(failpoints: string, ms: number): Promise<void>
   /** Does something while no worker does anything. */
   whileWorkersStand(act: () => Promise<void>): Promise<void>
   allReady(): Promise<void>
@@ -55,6 +58,8 @@ interface Member {
   readonly ports: { readonly http: number; readonly ops: number; readonly console: number }
   /** How far it is wrong about the time. */
   readonly clockMs: number
+  /** What its next life is armed with, whatever the plan says. */
+  next: string | null
   child: ChildProcess | null
   isArmed: boolean
   /** We sent it SIGKILL ourselves. */
@@ -79,7 +84,8 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     roles.map(async (role, index) => ({
       role,
       ports: { http: await findFreePort(), ops: await findFreePort(), console: await findFreePort() },
-      clockMs: roles.lastIndexOf(role) === index ? CLOCKS_MS[role] : 0,
+      clockMs: options.areClocksWrong && roles.lastIndexOf(role) === index ? CLOCKS_MS[role] : 0,
+      next: null,
       child: null,
       isArmed: false,
       isOurs: false,
@@ -103,7 +109,9 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
 
   async function live(member: Member): Promise<void> {
     const life = await spares.take(member.role)
-    const arming = isCalm ? null : plan.arm(member.role)
+    const arming = member.next ?? (isCalm ? null : plan.arm(member.role))
+    const mayLive = member.next !== null
+    member.next = null
     counts.lives += 1
     Object.assign(member, { isArmed: arming !== null, isOurs: false, isReady: false, child: life.child })
     const ended = once(life.child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
@@ -114,7 +122,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       sawAway ||= options.isServerAway()
       if (!member.isReady) void probe(member)
       else endsAt ??= Date.now() + LIFE_MS_MIN + random() * (LIFE_MS_MAX - LIFE_MS_MIN)
-      if (endsAt === null || Date.now() < endsAt || arming === null || member.isFrozen || member.isOurs) return
+      if (endsAt === null || Date.now() < endsAt || arming === null || mayLive || member.isFrozen || member.isOurs) return
       counts.outside += 1
       kill(member)
     }, LOOK_MS)
@@ -189,6 +197,16 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     async freezeWorker(ms) {
       const member = members.find(({ role, child, isReady, isFrozen }) => role !== 'intake' && child && isReady && !isFrozen)
       if (member) await standing([member], () => pause(ms))
+    },
+    async arm(failpoints, ms) {
+      const member = members.find(({ role, isFrozen, next }) => role !== 'intake' && !isFrozen && next === null)
+      if (!member) return
+      member.next = failpoints
+      counts.outside += 1
+      kill(member)
+      await pause(ms)
+      counts.outside += 1
+      kill(member)
     },
     whileWorkersStand: (act) =>
       standing(

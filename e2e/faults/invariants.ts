@@ -244,10 +244,18 @@ async function contentWrong({ history, url, token }: Scope, ingests: Ingests): P
       const bytes = new Uint8Array(await answer.arrayBuffer())
       if (answer.status !== 200 || sha256(bytes) !== next.sha256)
         wrong.push(`${next.label} reads ${answer.status}, and other bytes`)
+      if (!(await isThumbnailWhole(url, token, row.result_file_id))) wrong.push(`${next.label} has no whole thumbnail`)
     }
   }
   await Promise.all(Array.from({ length: 8 }, reader))
   return wrong
+}
+
+/** A RIFF file says how long it is (https://developers.google.com/speed/webp/docs/riff_container). */
+async function isThumbnailWhole(url: string, token: string, fileId: string | null): Promise<boolean> {
+  const answer = await fetch(`${url}/v1/files/${fileId}/thumbnail`, { headers: { authorization: `Bearer ${token}` } })
+  const bytes = Buffer.from(await answer.arrayBuffer())
+  return answer.status === 200 && bytes.length > 8 && bytes.readUInt32LE(4) + 8 === bytes.length
 }
 
 /** Accepted, and not started before the reconciler came: neither the outbox nor the queue had it. */

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { MUTANTS } from './mutants.ts'
 import { explanationOf, tableOf } from './report.ts'
 import { type Progress, runFaults } from './run.ts'
+import { runTrials } from './trials.ts'
 
 const HELP = `Usage: pnpm faults [options]
 
@@ -18,6 +19,8 @@ Prints a table; ends with exit code 1 when something is not as it must be. Every
   --wiring <which>  production: Redis and S3, five processes; embedded: one process, queue in PostgreSQL, files in a folder
   --seed <n>        what chance decides: places, faults and their order (a new one each time)
   --break <names>   takes guards away, to see that the run turns red: ${Object.keys(MUTANTS).join(', ')}
+  --break all       takes them away one after the other, each in a short run that calls for it, and prints a table
+  --break all:<one> only those whose name contains this
   --nightly         10,000 uploads, 3,000 kills, 10 rounds, PostgreSQL away for a minute, at most 180 minutes
   -h, --help        this text
 `
@@ -38,10 +41,17 @@ const { values } = parseArgs({
 })
 
 if (values.help) process.stdout.write(HELP)
+else if (values.break.split(':')[0] === 'all') await tryAll()
 else await main()
 
+async function tryAll(): Promise<void> {
+  dieWhenAsked()
+  const isAsExpected = await runTrials(numberOf('seed', 1), say, values.break.split(':')[1])
+  process.exitCode = isAsExpected ? 0 : 1
+}
+
 async function main(): Promise<void> {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+  dieWhenAsked()
   const size = values.nightly
     ? { uploads: 10_000, kills: 3_000, minutes: 180, rounds: 10 }
     : { uploads: 300, kills: 300, minutes: 15, rounds: 1 }
@@ -62,6 +72,11 @@ async function main(): Promise<void> {
   say(tableOf(report))
   say(`\n${explanationOf(report)}`)
   process.exitCode = report.violations.length === 0 ? 0 : 1
+}
+
+/** With all that was started. */
+function dieWhenAsked(): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 }
 
 function numberOf(name: 'uploads' | 'kills' | 'minutes' | 'rounds' | 'seed', byDefault: number): number {

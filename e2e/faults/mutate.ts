@@ -14,10 +14,12 @@ registerHooks({
     const own = url.startsWith('file:') ? mutants.filter(({ file }) => fileURLToPath(url) === join(ROOT, file)) : []
     if (own.length === 0) return loaded
     let source = typeof loaded.source === 'string' ? loaded.source : new TextDecoder().decode(loaded.source ?? undefined)
-    for (const { from, to, file } of own) {
-      // A mutant whose place has moved would leave the guard in, and its run green.
-      if (source.split(from).length !== 2) throw new Error(`${file} has no single place ${JSON.stringify(from)}.`)
-      source = source.replace(from, () => to)
+    for (const { edits, file } of own) {
+      for (const [from, to] of edits) {
+        // A mutant whose place has moved would leave the guard in, and its run green.
+        if (source.split(from).length !== 2) throw new Error(`${file} has no single place ${JSON.stringify(from)}.`)
+        source = source.replace(from, () => to)
+      }
     }
     return { ...loaded, source }
   },

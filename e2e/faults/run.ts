@@ -23,7 +23,7 @@ export interface RunOptions {
   readonly rounds: number
   /** With those that take a minute. */
   readonly isLong: boolean
-  /** Only those whose name contains this. */
+  /** Only those whose name contains this; clocks are wrong when `wrong clocks` does. */
   readonly faults: string
   readonly mutants: readonly string[]
   readonly onProgress?: (progress: Progress) => void
@@ -54,12 +54,16 @@ export interface Report {
   readonly findings: Findings
   readonly drainMs: number
   readonly chaosMs: number
+  /** What was found wrong at the end, beside what the run did not come to. */
+  readonly wrong: readonly string[]
   /** Everything that is not as it must be. Empty: the run is green. */
   readonly violations: readonly string[]
 }
 
 const CLIENTS = 8
 const DRAIN_MS_MAX = 120_000
+/** What is broken is seen to be stuck sooner. */
+const BROKEN_DRAIN_MS_MAX = 50_000
 const ROLES = {
   production: ['intake', 'intake', 'worker', 'worker', 'worker'],
   embedded: ['up'],
@@ -69,7 +73,7 @@ export async function runFaults(options: RunOptions): Promise<Report> {
   await using stack = new AsyncDisposableStack()
   const random = randomFrom(options.seed)
   const directory = stack.use(await openTestDirectory('faults')).path
-  const { database, ...setting } = await openSetting(options.wiring === 'production', options.mutants, directory, stack)
+  const { database, ...setting } = await openSetting(options, directory, stack)
   const plan = openPlan(options.kills > 0, randomFrom(options.seed + 1))
   const sql = stack.adopt(postgres(database.url, { max: 2, onnotice: () => {} }), (open) => open.end())
   const outage = { until: 0, isNow: false }
@@ -82,6 +86,7 @@ export async function runFaults(options: RunOptions): Promise<Report> {
       random: randomFrom(options.seed + 2),
       seed: options.seed,
       environment: setting.environment,
+      areClocksWrong: 'wrong clocks'.includes(options.faults),
       mutants: options.mutants.filter((name) => mutantNamed(name).kind === 'source'),
       isServerAway: () => outage.isNow || Date.now() < outage.until,
     }),
@@ -109,8 +114,8 @@ export async function runFaults(options: RunOptions): Promise<Report> {
   tell('healing')
   plan.stop()
   await fleet.calm()
-  const drainMs = await drain(sql, () => tell('draining'))
-  await untilSwept(setting.stagedDir)
+  const drainMs = await drain(sql, options.mutants.length > 0 ? BROKEN_DRAIN_MS_MAX : DRAIN_MS_MAX, () => tell('draining'))
+  await untilSwept(setting.stagedDir, options.mutants.length > 0)
   const findings = await checkInvariants({ ...setting, sql, history: load.history, url: fleet.urls[0] ?? '', token: TOKEN })
   const report = {
     options,
@@ -131,35 +136,40 @@ export async function runFaults(options: RunOptions): Promise<Report> {
     drainMs,
     chaosMs,
   }
-  return { ...report, violations: violationsOf(report) }
+  const wrong = wrongOf(report)
+  return { ...report, wrong, violations: [...wrong, ...missedOf(report)] }
 }
 
 /** Until every promise is kept, or the time is over. Returns how long it took. */
-async function drain(sql: Sql, onLook: () => void): Promise<number> {
+async function drain(sql: Sql, msMax: number, onLook: () => void): Promise<number> {
   const began = Date.now()
   for (;;) {
     onLook()
     const [row] = await sql<{ open: number }[]>`
       select ((select count(*) from ingests where state in ('received', 'running')) + (select count(*) from outbox))::int as open`
-    if (row?.open === 0 || Date.now() - began > DRAIN_MS_MAX) return Date.now() - began
+    if (row?.open === 0 || Date.now() - began > msMax) return Date.now() - began
     await pause(500)
   }
 }
 
-/** The sweeper comes each second for what is older than eight, and the queue acknowledges what is done a moment later. */
-async function untilSwept(stagedDir: string): Promise<void> {
-  const deadline = Date.now() + 20_000
+/** The sweeper comes each second for what is older than eight, and for what failed after a minute more. */
+async function untilSwept(stagedDir: string, isBroken: boolean): Promise<void> {
+  const deadline = Date.now() + (isBroken ? 20_000 : 90_000)
   while ((await filesBelow(stagedDir)).length > 0 && Date.now() < deadline) await pause(500)
 }
 
-function violationsOf({ findings, unexpected, killsOf, options, complaints }: Omit<Report, 'violations'>): string[] {
+type Outcome = Omit<Report, 'wrong' | 'violations'>
+
+function wrongOf({ findings, unexpected }: Outcome): string[] {
   const wrong = Object.entries(findings.counts).filter(([, count]) => count > 0)
-  const unhit = [...killsOf].filter(([, count]) => count === 0).map(([point]) => point)
   return [
     ...wrong.map(([name, count]) => `${name}: ${count}`),
     ...(unexpected.length > 0 ? [`unexpected exits: ${unexpected.length}`] : []),
-    ...complaints,
-    // What was never tried has not been shown.
-    ...(options.kills > 0 && unhit.length > 0 ? [`failpoints never reached: ${unhit.join(', ')}`] : []),
   ]
+}
+
+/** What was never tried has not been shown. */
+function missedOf({ killsOf, options, complaints }: Outcome): string[] {
+  const unhit = [...killsOf].filter(([, count]) => count === 0).map(([point]) => point)
+  return [...complaints, ...(options.kills > 0 && unhit.length > 0 ? [`failpoints never reached: ${unhit.join(', ')}`] : [])]
 }

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import postgres from 'postgres'
 import { mutantNamed } from './mutants.ts'
+import type { RunOptions } from './run.ts'
 import { folderObjects, openPostgres, openRedis, openS3, type Objects, type Postgres, type Redis } from './servers.ts'
 import { mountSmallDisk, type SmallDisk } from './small-disk.ts'
 
@@ -27,9 +28,9 @@ const LIMITS = {
   UPKEEP_EVERY_MS: 1_000,
   OUTAGE_WAIT_MS: 500,
   RETRY_MS_MAX: 2_000,
-  // Workers die every few seconds, whatever they are at.
-  ATTEMPTS_MAX: 60,
 }
+/** Where workers die every few seconds, an ingest may need many attempts. */
+const ATTEMPTS_MAX = { killing: 60, otherwise: 12 }
 
 export interface Setting {
   readonly database: Postgres
@@ -42,11 +43,11 @@ export interface Setting {
 }
 
 export async function openSetting(
-  isProduction: boolean,
-  mutants: readonly string[],
+  { wiring, mutants, kills }: RunOptions,
   directory: string,
   stack: AsyncDisposableStack,
 ): Promise<Setting> {
+  const isProduction = wiring === 'production'
   const dataDir = join(directory, 'data')
   const stagingRoot = isProduction ? join(directory, 'staging') : join(dataDir, 'objects')
   await mkdir(dataDir)
@@ -68,6 +69,7 @@ export async function openSetting(
     partialDir: join(stagingRoot, 'partial'),
     environment: {
       ...Object.fromEntries(Object.entries(LIMITS).map(([name, value]) => [`SLUICE_LIMIT_${name}`, String(value)])),
+      SLUICE_LIMIT_ATTEMPTS_MAX: String(kills > 0 ? ATTEMPTS_MAX.killing : ATTEMPTS_MAX.otherwise),
       SLUICE_LOG_LEVEL: 'error',
       SLUICE_DATA_DIR: dataDir,
       SLUICE_DATABASE_URL: database.proxied,

@@ -142,6 +142,11 @@ describe('bytes that do not arrive as they were sent', () => {
     expect(await onVolume.statBlob(blobKey)).toBeNull()
   })
 
+  it('are not taken for stored because the server says so', async () => {
+    server.fault = (request) => (request.method === 'PUT' ? { kind: 'answer', status: 200 } : null)
+    await expect(objects.putBlob(newKey(), randomBytes(10), 'image/webp', CALM)).rejects.toMatchObject({ code: 'bytes_damaged' })
+  })
+
   it('do not become a blob when a copy fails behind a 200', async () => {
     const key = newKey()
     await objects.stage(key, chunksOf(randomBytes(10)), CALM)

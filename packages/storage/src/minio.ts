@@ -61,7 +61,10 @@ export async function openMinioObjects(options: MinioOptions): Promise<Objects &
   const opened = stack.move()
   return {
     ...staging,
-    putBlob: (key, bytes, mediaType, signal) => blobs.putBytes(key, bytes, mediaType, signal),
+    async putBlob(key, bytes, mediaType, signal) {
+      await blobs.putBytes(key, bytes, mediaType, signal)
+      await checkStored(blobs, key, bytes.byteLength, signal)
+    },
     statBlob: (key) => blobs.size(key),
     listBlobs: (limit, after) => blobs.list(limit, after),
     removeBlob: (key) => blobs.remove(key),
@@ -130,7 +133,7 @@ async function stageInBucket(staged: Bucket, blobs: Bucket, direct: DirectUpload
 
 /**
  * The key names the content: what is there in full is not written again. MinIO would let the writer wait besides until the
- * slowest reader of the old object is done. The length is checked because not every server checks the hash that a PUT declares.
+ * slowest reader of the old object is done.
  */
 async function promoteOnce(
   blobs: Bucket,
@@ -141,8 +144,13 @@ async function promoteOnce(
 ): Promise<void> {
   if ((await blobs.size(key, signal)) === copy.bytes) return
   await write()
+  await checkStored(blobs, key, copy.bytes, signal)
+}
+
+/** Not every server checks the hash that a PUT declares, or keeps what it has said that it keeps. */
+async function checkStored(blobs: Bucket, key: string, bytes: number, signal: AbortSignal): Promise<void> {
   const stored = await blobs.size(key, signal)
-  if (stored !== copy.bytes) throw new SluiceError('bytes_damaged', `Of ${copy.bytes} bytes ${stored ?? 0} were stored`)
+  if (stored !== bytes) throw new SluiceError('bytes_damaged', `Of ${bytes} bytes ${stored ?? 0} were stored`)
 }
 
 async function openBucket(bucket: Bucket, startMsMax: number): Promise<Bucket> {
