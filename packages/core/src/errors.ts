@@ -147,7 +147,7 @@ export interface Problem {
   readonly details?: ErrorDetails
 }
 
-/** True when the request or its bytes are at fault: it is answered as it is, and nothing was written. */
+/** True when the request or its bytes are at fault: it is answered as it is, and nothing was written. What came too fast did no wrong. */
 export function isRefusal(error: unknown): error is SluiceError {
   return SluiceError.is(error) && error.status < 500 && error.status !== 429
 }

@@ -197,6 +197,24 @@ export function concurrencyTests({ catalogue }: Subject): void {
     expect(version).toBe(product.version + 20)
   })
 
+  test('twenty who want a file once on a product end with one image; who wants another gets another', async () => {
+    const product = await catalogue().newProduct()
+    await catalogue().attach(product)
+    const fileId = present((await catalogue().imagesOf(product)).images[0]).file.id
+    const other = await catalogue().newProduct()
+    const hang = async (oncePerFile: boolean) => {
+      const ingest = await catalogue().acceptFor(other, { oncePerFile }, { source: { kind: 'file', fileId } })
+      await catalogue().commit(ingest)
+      return (await catalogue().database.ingests.find(other.tenantId, ingest.id))?.result?.imageId
+    }
+    const ids = new Set(await atOnce(20, () => hang(true)))
+    expect((await catalogue().imagesOf(other)).images.map(({ id }) => id)).toEqual([...ids])
+    expect(ids.size).toBe(1)
+    expect(ids).not.toContain(await hang(false))
+    expect(ids).toContain(await hang(true))
+    expect((await catalogue().imagesOf(other)).images).toHaveLength(2)
+  })
+
   test('the same bytes that are to serve again are one file, whoever comes first', async () => {
     const source = aStagedSource({ reusesFile: true, digest: newDigest() })
     const files = await atOnce(20, async () => {
