@@ -578,7 +578,7 @@ export interface JobQueue {
   /**
    * At least once; a job that is there already is not added again, and keeps its place. Fails fast with `service_unavailable`.
    * Interactive jobs, which they are by default, run before all others that wait. An ended job counts as there for a while, and so does
-   * one that comes back later, but with `again` neither does. A failed job of the epoch before is not shown any more.
+   * one that comes back later, but with `again` neither does.
    */
   add(jobs: readonly IngestJob[], options?: { readonly lane?: Lane; readonly again?: boolean }): Promise<void>
   /** How many jobs wait in each lane, and how many come back later. Cheap, and true: it is counted, not kept. */
@@ -590,7 +590,7 @@ export interface QueueWaiting extends Readonly<Record<Lane, number>> {
 }
 
 /**
- * `failed`: given up, and kept for operators to see until the ingest is queued under a new epoch. `again`: the job is due after
+ * `failed`: given up, and kept for operators to see until the ingest runs under a new epoch. `again`: the job is due after
  * `waitMs`, and that is no failure of the job.
  */
 export type JobOutcome =

@@ -1,8 +1,8 @@
 import type { IngestJob, JobConsumer, JobHandler, JobQueue, Lane } from '@sluice/core'
-import type { OnError, Producer } from './backend.ts'
+import type { OnError, Process, Producer } from './backend.ts'
 import { openBackend, type QueueConnection } from './connection.ts'
 import { startConsumer } from './consumer.ts'
-import { keepProducer } from './producer.ts'
+import { keepProducer, type KeptProducer } from './producer.ts'
 import { jobId, jobOptions, QUEUES } from './queues.ts'
 import { TIMING, type Timing } from './timing.ts'
 
@@ -39,9 +39,6 @@ export async function openQueue(connection: QueueConnection, options: QueueOptio
   const queue: IngestQueue = {
     async add(jobs, { lane = 'interactive', again = false } = {}) {
       if (again) await producer.ask((bull) => forgetEnded(bull, jobs.map(jobId), NOT_COMING))
-      const replayed = jobs.filter(({ epoch }) => epoch > 0)
-      const before = replayed.map((job) => jobId({ ...job, epoch: job.epoch - 1 }))
-      if (before.length > 0) await producer.ask((bull) => forgetEnded(bull, before, ['failed']))
       const bullJobs = jobs.map((job) => toBullJob(job, lane))
       if (jobs.length > 0) await producer.ask((bull) => addAll(bull, bullJobs))
     },
@@ -50,7 +47,8 @@ export async function openQueue(connection: QueueConnection, options: QueueOptio
       return { interactive: waiting, import: prioritized, delayed }
     },
     consume(handler, { concurrency }) {
-      const consumer = startConsumer((process) => backend.openConsumer('ingest', process, concurrency), handler, timing, onError)
+      const open = (process: Process) => backend.openConsumer('ingest', process, concurrency)
+      const consumer = startConsumer(open, forgettingFailures(producer, handler), timing, onError)
       consumers.push(consumer)
       return consumer
     },
@@ -87,6 +85,15 @@ const BULK_FROM = 8
 async function addAll(producer: Producer, jobs: readonly ReturnType<typeof toBullJob>[]): Promise<void> {
   if (jobs.length >= BULK_FROM) await producer.addBulk([...jobs])
   else for (const { name, data, opts } of jobs) await producer.add(name, data, opts)
+}
+
+/** What was given up is not to be seen as such while it is tried again. What cannot be removed is seen for longer, and that is all. */
+function forgettingFailures(producer: KeptProducer, handler: JobHandler): JobHandler {
+  return async (job, signal) => {
+    const before = jobId({ ...job, epoch: job.epoch - 1 })
+    if (job.epoch > 0) await producer.ask((bull) => forgetEnded(bull, [before], ['failed'])).catch(() => undefined)
+    return handler(job, signal)
+  }
 }
 
 /**

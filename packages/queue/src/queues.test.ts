@@ -32,7 +32,7 @@ describe('what is kept of ended jobs', () => {
 async function runManyJobs(connection: QueueConnection): Promise<{ completed: number; errors: unknown[] }> {
   const errors: unknown[] = []
   await using queue = await openQueue(connection, { onError: (error) => errors.push(error) })
-  await queue.add(ingestJobs(3_000))
+  await queue.add(ingestJobs(3_000, 0))
   queue.consume(async () => ({ kind: 'done', note: 'committed' }), { concurrency: 8 })
   const isIdle = async () => expect(await queue.counts()).toMatchObject({ waiting: 0, active: 0, delayed: 0, failed: 0 })
   await vi.waitFor(isIdle, { timeout: 25_000, interval: 50 })

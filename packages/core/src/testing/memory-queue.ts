@@ -35,8 +35,12 @@ export function memoryQueue(): TestedQueue {
     else entry.state = 'failed'
   }
 
-  function forgetFailed(id: string): void {
-    if (entries.get(id)?.state === 'failed') entries.delete(id)
+  function forgettingFailures(handler: JobHandler): JobHandler {
+    return (job, signal) => {
+      const before = `${job.ingestId}-${job.epoch - 1}`
+      if (entries.get(before)?.state === 'failed') entries.delete(before)
+      return handler(job, signal)
+    }
   }
 
   return {
@@ -44,7 +48,6 @@ export function memoryQueue(): TestedQueue {
       for (const job of jobs) {
         const id = `${job.ingestId}-${job.epoch}`
         const known = entries.get(id)
-        forgetFailed(`${job.ingestId}-${job.epoch - 1}`)
         if (again && known && known.state !== 'waiting' && known.state !== 'active') entries.delete(id)
         if (!entries.has(id)) entries.set(id, { job, lane, state: 'waiting', failures: 0 })
       }
@@ -59,7 +62,7 @@ export function memoryQueue(): TestedQueue {
     consume(handler, { concurrency }) {
       const next = (lane: Lane) => entries.values().find((entry) => entry.lane === lane && entry.state === 'waiting')
       const take = () => next('interactive') ?? next('import')
-      const consumer = memoryConsumer({ take, comeBack, fail, handler, concurrency })
+      const consumer = memoryConsumer({ take, comeBack, fail, handler: forgettingFailures(handler), concurrency })
       consumers.add(consumer)
       consumer.pull()
       return consumer

@@ -10,8 +10,8 @@ export interface TestedQueue extends JobQueue, AsyncDisposable {
   ping(): Promise<void>
 }
 
-export function ingestJobs(count: number): IngestJob[] {
-  return Array.from({ length: count }, () => ({ ingestId: randomUUID() as IngestId, epoch: 1 }))
+export function ingestJobs(count: number, epoch = 1): IngestJob[] {
+  return Array.from({ length: count }, () => ({ ingestId: randomUUID() as IngestId, epoch }))
 }
 
 const DONE: JobOutcome = { kind: 'done', note: 'committed' }
@@ -108,7 +108,7 @@ function processing(open: Open): void {
     expect(most).toBe(3)
   })
 
-  test('shows a job that was given up as failed, until its ingest is queued under a new epoch', async () => {
+  test('shows a job that was given up as failed, until its ingest runs under a new epoch', async () => {
     await using queue = await open()
     const [dead, other] = ingestJobs(2) as [IngestJob, IngestJob]
     let starts = 0
