@@ -11,6 +11,7 @@ test('an import goes on after SIGKILL, as often as that happens, and brings each
     ...(await environment()),
     SLUICE_BOOTSTRAP_TOKEN: 'imports-token-of-some-length',
     SLUICE_LIMIT_RECONCILE_AFTER_MS: '4000',
+    SLUICE_LIMIT_JOB_LOCK_MS: '3000',
     SLUICE_LIMIT_INGEST_MS_MAX: '3000',
     SLUICE_LIMIT_UPKEEP_EVERY_MS: '500',
     // What is killed or late counts as an attempt, and a busy machine is late often.

@@ -79,6 +79,7 @@ describe('sluice up', () => {
       ...(await environment()),
       SLUICE_BOOTSTRAP_TOKEN: 'lifecycle-token-of-some-length',
       SLUICE_LIMIT_RECONCILE_AFTER_MS: '4000',
+      SLUICE_LIMIT_JOB_LOCK_MS: '3000',
       SLUICE_LIMIT_INGEST_MS_MAX: '3000',
       SLUICE_LIMIT_UPKEEP_EVERY_MS: '500',
     }

@@ -76,6 +76,7 @@ test('an image that kills its worker each time is given up when the attempts are
     SLUICE_LIMIT_ATTEMPTS_MAX: ATTEMPTS,
     SLUICE_LIMIT_INGEST_MS_MAX: '4000',
     SLUICE_LIMIT_RECONCILE_AFTER_MS: '5000',
+    SLUICE_LIMIT_JOB_LOCK_MS: '3000',
     SLUICE_LIMIT_UPKEEP_EVERY_MS: '500',
   }
   const armed = { ...variables, SLUICE_FAILPOINTS: 'w-read=kill' }

@@ -17,6 +17,7 @@ test('a worker that is killed in the middle of a fetch loses nothing, and leaves
     SLUICE_FETCH_ALLOW: origin.host,
     SLUICE_LIMIT_SOURCE_RETRY_MS_MAX: '3000',
     SLUICE_LIMIT_RECONCILE_AFTER_MS: '4000',
+    SLUICE_LIMIT_JOB_LOCK_MS: '3000',
     SLUICE_LIMIT_INGEST_MS_MAX: '3000',
     SLUICE_LIMIT_UPKEEP_EVERY_MS: '500',
   }
