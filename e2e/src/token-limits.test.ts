@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { request } from 'node:http'
+import { once } from 'node:events'
+import { type ClientRequest, request } from 'node:http'
 import postgres from 'postgres'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { hashToken } from '@sluice/core'
@@ -71,16 +72,18 @@ describe('one token', () => {
     const { api, ...rest } = await open({ SLUICE_LIMIT_TOKEN_REQUESTS_AT_ONCE_MAX: '2' })
     const token = await newToken({ api, ...rest })
     const status = async () => (await answerOf(await api.send('GET', '/v1/ingests', { token }))).status
-    // Uploads whose bodies do not come.
+    // Uploads whose bodies do not come. Who is told to go on has been let in.
     const product = await api.newProduct()
-    const held = [1, 2].map(() => {
-      const headers = { authorization: `Bearer ${token}`, 'content-type': 'image/png', 'content-length': '1000' }
+    const hold = async (): Promise<ClientRequest> => {
+      const announced = { 'content-type': 'image/png', 'content-length': '1000', expect: '100-continue' }
+      const headers = { authorization: `Bearer ${token}`, ...announced }
       const upload = request(new URL(`${product}/images`, api.url), { method: 'POST', headers }).on('error', () => undefined)
-      upload.write('x')
+      await once(upload, 'continue')
       return upload
-    })
-    await vi.waitFor(async () => expect(await status()).toBe(429), { timeout: 30_000 })
+    }
+    const held = [await hold(), await hold()]
     const refused = await answerOf(await api.send('GET', '/v1/ingests', { token }))
+    expect(refused.status).toBe(429)
     expect(refused.body).toMatchObject({ code: 'rate_exceeded', detail: expect.stringContaining('at the same time') })
     expect(refused.headers.get('retry-after')).toBe('1')
     for (const upload of held) upload.destroy()
