@@ -33,7 +33,8 @@ function open(port: number, path: string, bytes: number): { socket: Socket; answ
   const socket = connect(port, '127.0.0.1').setEncoding('latin1')
   let text = ''
   socket.on('data', (part: string) => (text += part)).on('error', () => undefined)
-  const answer = once(socket, 'close').then(() => text)
+  // What was written after the last word is answered with a reset.
+  const answer = new Promise<string>((resolve) => socket.once('close', () => resolve(text)))
   socket.write(`POST ${path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n`)
   socket.write(`content-type: application/json\r\ncontent-length: ${bytes}\r\n\r\n"`)
   return { socket, answer }
