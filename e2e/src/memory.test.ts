@@ -27,14 +27,17 @@ const TOKEN = 'memory-test-token-of-some-length'
 describe.runIf(process.platform === 'linux').each(WIRINGS)(
   'memory of the intake under sixteen uploads of 50 MiB at once, %s',
   (wiring) => {
-    const run = RUNNABLE.includes(wiring) ? test : test.skip
+    // The stand-in for S3 keeps objects in the memory of this process: 800 MiB at a time are beyond it.
+    const isRunnable =
+      RUNNABLE.includes(wiring) && (wiring !== 'production with a staging bucket' || inject('s3').kind === 'minio')
+    const run = isRunnable ? test : test.skip
     const stack = new AsyncDisposableStack()
     let port: number
     let process_: ChildProcess
     let product: string
 
     beforeAll(async () => {
-      if (!RUNNABLE.includes(wiring)) return
+      if (!isRunnable) return
       const dataDir = await mkdtemp(join(tmpdir(), 'sluice-memory-'))
       stack.defer(() => rm(dataDir, { recursive: true, force: true }))
       const testDatabase = stack.use(await createTestDatabase(inject('postgresUrl')))
