@@ -124,7 +124,7 @@ export async function openLoad({ urls, token, clients, random }: LoadOptions): P
         history.acknowledged.push(acknowledged)
         return acknowledged
       }
-      const mayRepeat = answer === null || answer.status >= 500 || answer.status === 409 || answer.status === 429
+      const mayRepeat = answer === null || answer.status >= 500 || [408, 409, 429].includes(answer.status)
       if (!mayRepeat) {
         if (end === 'committed')
           history.contradictions.push(`${label} was refused: ${answer.status} ${JSON.stringify(answer.body)}`)

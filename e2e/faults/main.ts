@@ -46,7 +46,7 @@ else await main()
 
 async function tryAll(): Promise<void> {
   dieWhenAsked()
-  const isAsExpected = await runTrials(numberOf('seed', 1), say, values.break.split(':')[1])
+  const isAsExpected = await runTrials(numberOf('seed', 1), say, console.error, values.break.split(':')[1])
   process.exitCode = isAsExpected ? 0 : 1
 }
 

@@ -10,12 +10,12 @@ import { folderObjects, openPostgres, openRedis, openS3, type Objects, type Post
 import { mountSmallDisk, type SmallDisk } from './small-disk.ts'
 
 export const TOKEN = 'faults-token-that-is-long-enough-to-be-one'
-export const REQUEST_MS_MAX = 3_000
+export const REQUEST_MS_MAX = 5_000
 
 /** Short, so that locks, leases, the reconciler and the sweeper have their say within seconds. */
 const LIMITS = {
   REQUEST_MS_MAX,
-  IDEMPOTENCY_LEASE_MS: 3_500,
+  IDEMPOTENCY_LEASE_MS: 6_000,
   UPLOAD_MS_MAX: 6_000,
   STAGED_MS_MAX: 8_000,
   FAILED_BYTES_MS_MAX: 2_000,

@@ -102,7 +102,12 @@ const TRIALS: readonly Trial[] = [
 ]
 
 /** Prints a row for each as it ends. True when each ended as it must. */
-export async function runTrials(seed: number, say: (row: string) => void, only = ''): Promise<boolean> {
+export async function runTrials(
+  seed: number,
+  say: (row: string) => void,
+  explain: (text: string) => void,
+  only = '',
+): Promise<boolean> {
   let isAsExpected = true
   say('| broken | the run | must tell | told | |\n| --- | --- | --- | --- | --- |')
   for (const { broken, run, tells, because } of TRIALS) {
@@ -117,7 +122,7 @@ export async function runTrials(seed: number, say: (row: string) => void, only =
       faults: '',
       isLong: false,
     } as const
-    const { wrong } = await runFaults({ ...options, ...run, mutants: broken })
+    const { wrong, findings, unexpected } = await runFaults({ ...options, ...run, mutants: broken })
     const isRight =
       tells.length === 0 ? wrong.length === 0 : tells.every((name) => wrong.some((one) => one.startsWith(`${name}:`)))
     isAsExpected &&= isRight
@@ -125,6 +130,7 @@ export async function runTrials(seed: number, say: (row: string) => void, only =
     const expected = tells.length === 0 ? 'nothing' : tells.join(', ')
     const how =
       [run.kills ? `${run.kills} kills` : '', run.faults === NONE ? '' : run.faults].filter(Boolean).join(', ') || 'load alone'
+    if (!isRight) explain([...findings.examples, ...unexpected].join('\n'))
     say(`| \`${broken.join(',')}\` | ${how} | ${expected} | ${outcome}${isRight ? '' : ' **(not as expected)**'} | ${because} |`)
   }
   return isAsExpected

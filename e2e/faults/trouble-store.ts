@@ -69,7 +69,8 @@ export function storeFaults({ load, objects, complaints }: Scene, proxy: Proxy):
 
 const WRONG_MS = 4_000
 const LATE_MS = 1_500
-const TRIES = 20
+/** Half a minute and more, for busy machines. */
+const TRIES = 80
 
 async function away(proxy: Proxy, ms: number): Promise<void> {
   await proxy.down()

@@ -24,7 +24,7 @@ export interface Scene {
   readonly requestMsMax: number
   /** What was not as it must be. */
   readonly complaints: string[]
-  /** From the healing of a fault to the first ingest that was accepted and committed after it. */
+  /** From the healing of a fault to the first commit of an ingest that was started after it. */
   readonly progressMs: Map<string, number[]>
 }
 
@@ -101,13 +101,18 @@ function halfOpen(server: string, proxy: Proxy, scene: Scene): Fault {
   }
 }
 
-/** Until something that was accepted from now on is committed. */
+/** Until something that is started from now on is committed. */
 export async function progress(name: string, { sql, complaints, progressMs }: Scene): Promise<void> {
   const began = Date.now()
   const [row] = await sql<{ now: Date }[]>`select clock_timestamp() as now`
-  const isThere = async () =>
-    (await sql`select from ingests where state = 'committed' and created_at > ${row?.now ?? new Date()} limit 1`.catch(() => []))
-      .length > 0
+  const healedAt = row?.now ?? new Date()
+  const isThere = async () => {
+    const rows = await sql`
+      select from ingests where state = 'committed' and finished_at > ${healedAt} and exists (
+        select from ingest_timeline as line where line.ingest_id = ingests.id and line.step = 'start' and line.at > ${healedAt}
+      ) limit 1`.catch(() => [])
+    return rows.length > 0
+  }
   while (!(await isThere()) && Date.now() - began < 2 * PROGRESS_MS_MAX) await pause(100)
   const ms = Date.now() - began
   progressMs.set(name, [...(progressMs.get(name) ?? []), ms])
@@ -115,7 +120,7 @@ export async function progress(name: string, { sql, complaints, progressMs }: Sc
 }
 
 const FULL_ROUNDS = 10
-const FULL_MS_MAX = 20_000
+const FULL_MS_MAX = 60_000
 
 async function fillDisk(disk: SmallDisk, scene: Scene): Promise<void> {
   const { load, complaints } = scene
