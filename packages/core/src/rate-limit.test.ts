@@ -47,6 +47,7 @@ describe('a limit of the rate', () => {
           expect(through).toBeLessThanOrEqual(burst + (clock.nowMs / 1_000) * perSecond + 1e-6)
         }
       }),
+      { examples: [[1, 2, [0, 235, 201]]] },
     )
   })
 })

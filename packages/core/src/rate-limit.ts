@@ -5,6 +5,9 @@ export interface RateLimit {
   take(key: string): number
 }
 
+/** Sums of parts come out a little below 1: who waited as long as it was told is let through. */
+const WHOLE = 1 - 1e-9
+
 /** A burst has a store of tokens, which fills up again at the given rate. Each of the keys has its own. */
 export function openRateLimit(options: {
   readonly perSecond: number
@@ -21,7 +24,7 @@ export function openRateLimit(options: {
       const atMs = nowMs()
       const bucket = buckets.get(key) ?? { left: burst, atMs }
       const left = Math.min(burst, bucket.left + ((atMs - bucket.atMs) / 1_000) * perSecond)
-      const isLetThrough = left >= 1
+      const isLetThrough = left >= WHOLE
       buckets.set(key, { left: isLetThrough ? left - 1 : left, atMs })
       return isLetThrough ? 0 : ((1 - left) / perSecond) * 1_000
     },
