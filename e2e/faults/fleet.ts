@@ -14,6 +14,8 @@ const LIFE_MS_MIN = 1_000
 const LIFE_MS_MAX = 6_000
 const LOOK_MS = 100
 const START_MS_MAX = 120_000
+const SLEEPER_MS_MAX = 60_000
+const AFTER_SLEEP_MS = 3_000
 
 export interface FleetOptions {
   readonly roles: readonly Role[]
@@ -46,8 +48,8 @@ export interface Fleet extends AsyncDisposable {
   rouse(): void
   /** Stops a worker in the middle of whatever it does, and lets it go on later. */
   freezeWorker(ms: number): Promise<void>
-  /** Lets a worker live with this, and with nothing else that kills it, for so long. */
-  arm(failpoints: string, ms: number): Promise<void>
+  /** Lets a worker live with this, and with nothing else that kills it, until it has woken up there and gone on. False: it has not. */
+  armSleeper(failpoints: string): Promise<boolean>
   /** Does something while no worker does anything. */
   whileWorkersStand(act: () => Promise<void>): Promise<void>
   allReady(): Promise<void>
@@ -61,6 +63,8 @@ interface Member {
   /** What its next life is armed with, whatever the plan says. */
   next: string | null
   child: ChildProcess | null
+  /** The end of what it wrote. */
+  tail: () => string
   isArmed: boolean
   /** We sent it SIGKILL ourselves. */
   isOurs: boolean
@@ -86,6 +90,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       ports: { http: await findFreePort(), ops: await findFreePort(), console: await findFreePort() },
       clockMs: options.areClocksWrong && roles.lastIndexOf(role) === index ? CLOCKS_MS[role] : 0,
       next: null,
+      tail: () => '',
       child: null,
       isArmed: false,
       isOurs: false,
@@ -113,7 +118,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     const mayLive = member.next !== null
     member.next = null
     counts.lives += 1
-    Object.assign(member, { isArmed: arming !== null, isOurs: false, isReady: false, child: life.child })
+    Object.assign(member, { isArmed: arming !== null, isOurs: false, isReady: false, child: life.child, tail: life.tail })
     const ended = once(life.child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
     life.begin(environmentOf(member, arming ?? '', options.seed + counts.lives))
     let sawAway = options.isServerAway()
@@ -198,15 +203,20 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       const member = members.find(({ role, child, isReady, isFrozen }) => role !== 'intake' && child && isReady && !isFrozen)
       if (member) await standing([member], () => pause(ms))
     },
-    async arm(failpoints, ms) {
+    async armSleeper(failpoints) {
       const member = members.find(({ role, isFrozen, next }) => role !== 'intake' && !isFrozen && next === null)
-      if (!member) return
+      if (!member) return false
       member.next = failpoints
       counts.outside += 1
       kill(member)
-      await pause(ms)
+      const deadline = Date.now() + SLEEPER_MS_MAX
+      const isAwake = () => member.tail().includes(' woke up\n')
+      while (!isAwake() && Date.now() < deadline) await pause(LOOK_MS)
+      const wokeUp = isAwake()
+      await pause(AFTER_SLEEP_MS)
       counts.outside += 1
       kill(member)
+      return wokeUp
     },
     whileWorkersStand: (act) =>
       standing(

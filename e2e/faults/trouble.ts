@@ -39,8 +39,6 @@ export interface Fault {
 
 /** Longer than the lock of a job and the next look for stalled ones, as the run has them. */
 const FREEZE_MS = 9_000
-/** It starts, sleeps, and has the time to go on. */
-const ASLEEP_MS = 16_000
 const MINUTE_MS = 60_000
 
 /** Those that this wiring can have, each once. */
@@ -58,7 +56,7 @@ export function faultsOf(scene: Scene): Fault[] {
     { name: 'PostgreSQL away for a minute', isOutage: true, isLong: true, happen: () => postgres.restartAtOnce(MINUTE_MS) },
     halfOpen('PostgreSQL', postgres.proxy, scene),
     { name: 'worker stopped and continued', happen: () => fleet.freezeWorker(FREEZE_MS) },
-    { name: 'worker asleep before its commit', happen: () => fleet.arm(`w-put=sleep:${FREEZE_MS}@1`, ASLEEP_MS) },
+    { name: 'worker asleep before its commit', happen: () => sleeper(scene) },
     { name: 'forty images for one product at once', happen: () => fleet.whileWorkersStand(() => load.crowd(40)) },
     { name: 'one key 100 times at once', happen: () => load.burst(100) },
     { name: 'slow headers and bodies', happen: () => crawlers(scene) },
@@ -77,6 +75,11 @@ export function faultsOf(scene: Scene): Fault[] {
       ? [...storeFaults(scene, scene.objects.proxy), halfOpen('object store', scene.objects.proxy, scene)]
       : []),
   ]
+}
+
+async function sleeper({ fleet, complaints }: Scene): Promise<void> {
+  if (!(await fleet.armSleeper(`w-put=sleep:${FREEZE_MS}@1`)))
+    complaints.push('worker asleep before its commit: it never woke up')
 }
 
 const SILENT_MS = 3_000

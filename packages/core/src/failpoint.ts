@@ -77,7 +77,12 @@ function actionOf(name: Failpoint, mode: string, argument: number, random: () =>
       throw new Error(`failpoint ${name}`)
     }
   }
-  if (mode === 'sleep') return () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, argument)
+  if (mode === 'sleep') {
+    return () => {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, argument)
+      writeSync(2, `failpoint ${name} woke up\n`)
+    }
+  }
   const die = () => dieAt(name)
   if (mode === 'prob') return () => void (random() < argument && die())
   return die
