@@ -5,7 +5,7 @@ export type Mutant =
   /** Statements for the database of the run. */
   | { readonly kind: 'schema'; readonly statements: readonly string[]; readonly meaning: string }
 
-export type Edit = readonly [from: string, to: string]
+type Edit = readonly [from: string, to: string]
 
 export const MUTANTS = {
   outbox: {

@@ -105,7 +105,7 @@ function halfOpen(server: string, proxy: Proxy, scene: Scene): Fault {
 }
 
 /** Until something that is started from now on is committed. */
-export async function progress(name: string, { sql, complaints, progressMs }: Scene): Promise<void> {
+async function progress(name: string, { sql, complaints, progressMs }: Scene): Promise<void> {
   const began = Date.now()
   const [row] = await sql<{ now: Date }[]>`select clock_timestamp() as now`
   const healedAt = row?.now ?? new Date()
