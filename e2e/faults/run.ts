@@ -61,7 +61,7 @@ export interface Report {
 }
 
 const CLIENTS = 8
-const DRAIN_MS_MAX = 120_000
+const DRAIN_MS_MAX = 240_000
 /** What is broken is seen to be stuck sooner. */
 const BROKEN_DRAIN_MS_MAX = 50_000
 const ROLES = {
