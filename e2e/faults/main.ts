@@ -46,7 +46,7 @@ else await main()
 
 async function tryAll(): Promise<void> {
   dieWhenAsked()
-  const isAsExpected = await runTrials(numberOf('seed', 1), say, console.error, values.break.split(':')[1])
+  const isAsExpected = await runTrials(numberOf('seed', 1), say, complain, values.break.split(':')[1])
   process.exitCode = isAsExpected ? 0 : 1
 }
 
@@ -96,6 +96,10 @@ function show({ phase, part, sent, kills }: Progress): void {
 
 function clear(): void {
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
+}
+
+function complain(text: string): void {
+  process.stderr.write(`${text}\n`)
 }
 
 function say(text: string): void {
