@@ -1,8 +1,5 @@
 /** Who may do what: every route that our own API has, by Fastify's word, asked by everybody who should not. */
-import { randomUUID } from 'node:crypto'
-import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { hashToken } from '@sluice/core'
 import { memoryWorld } from '@sluice/core/testing'
 import { dialectRoutes } from '@sluice/http/testing'
 import { drawSample } from '@sluice/images/samples'
@@ -11,6 +8,7 @@ import { newImport, planned } from './import-api.ts'
 import { openReceiver, type Receiver } from './receiver.ts'
 import { type ServedRoute, watchServers } from './served-routes.ts'
 import { openStack, type Stack } from './stack.ts'
+import { addTokens } from './token-conditions.ts'
 
 let receiver: Receiver
 let stack: Stack
@@ -18,45 +16,21 @@ let stack: Stack
 let served: readonly ServedRoute[]
 let ours: Things
 let theirs: Things
-const TOKENS = {
-  reader: randomUUID(),
-  writer: randomUUID(),
-  revoked: randomUUID(),
-  expired: randomUUID(),
-  stranger: randomUUID(),
-}
+let tokens: Awaited<ReturnType<typeof addTokens>>
 
 beforeAll(async () => {
   using watch = watchServers()
   receiver = await openReceiver()
   stack = await openStack('embedded', { SLUICE_FETCH_ALLOW: receiver.host })
   served = watch.servers.find(({ origin }) => origin() === stack.api.url)?.routes ?? []
-  await addTokens()
+  tokens = await addTokens(stack.databaseUrl)
   ours = await makeThings(stack.api, 1)
-  theirs = await makeThings(apiOf(stack.api.url, TOKENS.stranger), 2)
+  theirs = await makeThings(apiOf(stack.api.url, tokens.stranger), 2)
 })
 afterAll(async () => {
   await stack?.[Symbol.asyncDispose]()
   await receiver?.[Symbol.asyncDispose]()
 })
-
-/** Rows that no API makes: another tenant, and tokens of every condition. */
-async function addTokens(): Promise<void> {
-  const sql = postgres(stack.databaseUrl, { max: 1 })
-  try {
-    const [own] = await sql`select id from tenants where name = 'default'`
-    const [other] = await sql`insert into tenants (id, name) values (${randomUUID()}, 'other') returning id`
-    const add = (tenant: unknown, role: string, secret: string, more: object = {}) =>
-      sql`insert into tokens ${sql({ id: randomUUID(), tenant_id: tenant as string, name: role, role, sha256: hashToken(secret), prefix: 'x', ...more })}`
-    await add(own?.['id'], 'reader', TOKENS.reader)
-    await add(own?.['id'], 'writer', TOKENS.writer)
-    await add(own?.['id'], 'admin', TOKENS.revoked, { revoked_at: new Date() })
-    await add(own?.['id'], 'admin', TOKENS.expired, { expires_at: new Date(Date.now() - 1000) })
-    await add(other?.['id'], 'admin', TOKENS.stranger)
-  } finally {
-    await sql.end()
-  }
-}
 
 // ── What there is ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -191,7 +165,7 @@ describe('who may do what', () => {
   test('every route asks for a token that is known and good', async () => {
     const before = await everything()
     for (const route of routes()) {
-      for (const token of [null, 'wrong', TOKENS.revoked, TOKENS.expired]) {
+      for (const token of [null, 'wrong', tokens.revoked, tokens.expired]) {
         const answer = await ask(route, token, ours)
         expect([route.method, route.url, answer.status]).toEqual([route.method, route.url, 401])
         expect(answer.headers.get('www-authenticate')).toContain('Bearer')
@@ -204,7 +178,7 @@ describe('who may do what', () => {
   test('a reader reads and changes nothing, a writer administers nothing', async () => {
     const before = await everything()
     for (const route of routes()) {
-      const { status } = await ask(route, TOKENS.reader, ours)
+      const { status } = await ask(route, tokens.reader, ours)
       expect([route.method, route.url, status]).toEqual([route.method, route.url, route.access === 'reader' ? 200 : 403])
       expect([route.method, route.url, route.access === 'reader']).toEqual([
         route.method,
@@ -213,7 +187,7 @@ describe('who may do what', () => {
       ])
     }
     for (const route of routes().filter(({ access }) => access === 'admin')) {
-      const { status } = await ask(route, TOKENS.writer, ours)
+      const { status } = await ask(route, tokens.writer, ours)
       expect([route.method, route.url, status]).toEqual([route.method, route.url, 403])
     }
     expect(await everything()).toEqual(before)
@@ -247,7 +221,7 @@ describe('another tenant', () => {
       // A code is whoever's that defines it, and one that is not there is as good as removed; these two of tus are about no upload.
       if (route.url.endsWith(':code') ? /PUT|DELETE/.test(route.method) : isTus(route) && /POST|OPTIONS/.test(route.method))
         continue
-      const { status, body } = await ask(route, TOKENS.stranger, ours)
+      const { status, body } = await ask(route, tokens.stranger, ours)
       expect([route.method, route.url, status, body]).toEqual([route.method, route.url, 404, body])
     }
     expect(await everything()).toEqual(before)
@@ -259,7 +233,7 @@ describe('another tenant', () => {
     expect(nested.length).toBeGreaterThan(8)
     const mixed = { ...ours, ref: theirs.ref, source: theirs.source, webhook: theirs.webhook }
     for (const route of nested) {
-      const { status, body } = await ask(route, TOKENS.stranger, mixed)
+      const { status, body } = await ask(route, tokens.stranger, mixed)
       expect([route.method, route.url, status, body]).toEqual([route.method, route.url, 404, body])
     }
     expect(await everything()).toEqual(before)
@@ -268,7 +242,7 @@ describe('another tenant', () => {
   test('sees nothing of ours in any list', async () => {
     const ids = new Set(Object.values(ours))
     for (const route of routes().filter(({ method, url }) => method === 'GET' && !url.endsWith('/content'))) {
-      const { status, body } = await ask(route, TOKENS.stranger, theirs)
+      const { status, body } = await ask(route, tokens.stranger, theirs)
       expect([route.url, status]).toEqual([route.url, 200])
       for (const id of ids) expect([route.url, JSON.stringify(body)]).not.toEqual([route.url, expect.stringContaining(id)])
     }
@@ -286,7 +260,7 @@ describe('another tenant', () => {
       ['PUT', `${product}/main_image`, { image_id: image }, 'image_unknown'],
       ['POST', '/v1/uploads', { bytes: 10, product: ref }, 'product_unknown'],
     ] as const
-    const as = apiOf(stack.api.url, TOKENS.stranger)
+    const as = apiOf(stack.api.url, tokens.stranger)
     for (const [method, path, body, code] of refused) {
       const answer = await as.call(method, path, body, { 'if-match': '*', prefer: 'wait=60' })
       expect([method, path, body, answer.body['code']]).toEqual([method, path, body, code])
@@ -306,5 +280,5 @@ describe('another tenant', () => {
 test('no secret was logged', () => {
   const log = stack.log()
   expect(log.length).toBeGreaterThan(0)
-  for (const secret of [stack.token, ...Object.values(TOKENS)]) expect(log).not.toContain(secret)
+  for (const secret of [stack.token, ...Object.values(tokens)]) expect(log).not.toContain(secret)
 })

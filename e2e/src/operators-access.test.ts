@@ -1,27 +1,20 @@
 /** The operators' ports: every route of the console and of health and metrics, asked by everybody who is no admin. */
 import { randomUUID } from 'node:crypto'
-import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { hashToken } from '@sluice/core'
 import { drawSample } from '@sluice/images/samples'
 import { createObserver, readConfig } from '@sluice/runtime'
 import { openIntakeService } from '@sluice/runtime/intake'
 import { type Answer, answerOf } from './api.ts'
 import { type ServedRoute, watchServers, type WatchedServer } from './served-routes.ts'
 import { openStack, type Stack } from './stack.ts'
+import { addTokens } from './token-conditions.ts'
 
 let stack: Stack
 let console: WatchedServer
 let ops: WatchedServer
 let ingest: string
 const stackOfTests = new AsyncDisposableStack()
-const TOKENS = {
-  reader: randomUUID(),
-  writer: randomUUID(),
-  revoked: randomUUID(),
-  expired: randomUUID(),
-  stranger: randomUUID(),
-}
+let tokens: Awaited<ReturnType<typeof addTokens>>
 
 beforeAll(async () => {
   using watch = watchServers()
@@ -37,7 +30,7 @@ beforeAll(async () => {
   )
   await stack.api.addImage(await stack.api.newProduct(), await drawSample({ seed: 1, width: 64, height: 64, format: 'png' }))
   ingest = (await stack.api.call('GET', '/v1/ingests')).body['items'][0].id
-  await addTokens()
+  tokens = await addTokens(stack.databaseUrl)
 })
 afterAll(() => stackOfTests.disposeAsync())
 
@@ -45,23 +38,6 @@ function serverWith(servers: readonly WatchedServer[], url: string): WatchedServ
   const found = servers.find(({ routes }) => routes.some((route) => route.url === url))
   if (!found) throw new Error(`no server has ${url}`)
   return found
-}
-
-async function addTokens(): Promise<void> {
-  const sql = postgres(stack.databaseUrl, { max: 1 })
-  try {
-    const [other] = await sql`insert into tenants (id, name) values (${randomUUID()}, 'other') returning id`
-    const [own] = await sql`select id from tenants where name = 'default'`
-    const add = (tenant: unknown, role: string, secret: string, more: object = {}) =>
-      sql`insert into tokens ${sql({ id: randomUUID(), tenant_id: tenant as string, name: role, role, sha256: hashToken(secret), prefix: 'x', ...more })}`
-    await add(own?.['id'], 'reader', TOKENS.reader)
-    await add(own?.['id'], 'writer', TOKENS.writer)
-    await add(own?.['id'], 'admin', TOKENS.revoked, { revoked_at: new Date() })
-    await add(own?.['id'], 'admin', TOKENS.expired, { expires_at: new Date(Date.now() - 1_000) })
-    await add(other?.['id'], 'admin', TOKENS.stranger)
-  } finally {
-    await sql.end()
-  }
 }
 
 const FOR_EVERYBODY = [
@@ -101,13 +77,13 @@ describe.for(['console', 'ops'] as const)('the port of %s', (name) => {
   })
 
   test('opens nothing else without the token of an admin', async () => {
-    const wrong = [{}, bearer('wrong'), bearer(TOKENS.revoked), bearer(TOKENS.expired), { authorization: `Basic ${stack.token}` }]
+    const wrong = [{}, bearer('wrong'), bearer(tokens.revoked), bearer(tokens.expired), { authorization: `Basic ${stack.token}` }]
     for (const route of guarded(server())) {
       for (const headers of wrong) {
         const { status, body } = await ask(server(), route, { origin: server().origin(), ...headers })
         expect([route.method, route.url, status, body]).toEqual([route.method, route.url, 401, body])
       }
-      for (const token of [TOKENS.reader, TOKENS.writer]) {
+      for (const token of [tokens.reader, tokens.writer]) {
         const { status } = await ask(server(), route, bearer(token))
         expect([route.method, route.url, status]).toEqual([route.method, route.url, 403])
       }
@@ -127,7 +103,7 @@ describe.for(['console', 'ops'] as const)('the port of %s', (name) => {
 describe('the admin of another tenant', () => {
   test('finds no ingest of ours in the console, and replays none', async () => {
     const own = { ...bearer(stack.token), accept: 'text/html' }
-    const ofOthers = { ...bearer(TOKENS.stranger), accept: 'text/html' }
+    const ofOthers = { ...bearer(tokens.stranger), accept: 'text/html' }
     const pages = guarded(console).filter(({ url }) => url.includes('/ingests/'))
     expect(pages.length).toBeGreaterThanOrEqual(3)
     for (const page of pages) expect([page.url, (await ask(console, page, ofOthers)).status]).toEqual([page.url, 404])

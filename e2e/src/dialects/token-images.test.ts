@@ -1,11 +1,9 @@
 /** The token product image API, each row of docs/dialects/token-images.md. */
-import { randomUUID } from 'node:crypto'
-import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { hashToken } from '@sluice/core'
 import { drawSample } from '@sluice/images/samples'
 import { type Answer, answerOf, type Json } from '../api.ts'
 import { openStack, type Stack } from '../stack.ts'
+import { addTokens } from '../token-conditions.ts'
 
 let stack: Stack
 let jpeg: Buffer
@@ -237,30 +235,10 @@ describe('create', () => {
 })
 
 describe('who asks', () => {
-  const TOKENS = {
-    reader: randomUUID(),
-    writer: randomUUID(),
-    revoked: randomUUID(),
-    expired: randomUUID(),
-    stranger: randomUUID(),
-  }
+  let tokens: Awaited<ReturnType<typeof addTokens>>
 
-  /** Rows that no API makes: another tenant, and tokens of every condition. */
   beforeAll(async () => {
-    const sql = postgres(stack.databaseUrl, { max: 1 })
-    try {
-      const [own] = await sql`select id from tenants where name = 'default'`
-      const [other] = await sql`insert into tenants (id, name) values (${randomUUID()}, 'other') returning id`
-      const add = (tenant: unknown, role: string, secret: string, more: object = {}) =>
-        sql`insert into tokens ${sql({ id: randomUUID(), tenant_id: tenant as string, name: role, role, sha256: hashToken(secret), prefix: 'x', ...more })}`
-      await add(own?.['id'], 'reader', TOKENS.reader)
-      await add(own?.['id'], 'writer', TOKENS.writer)
-      await add(own?.['id'], 'admin', TOKENS.revoked, { revoked_at: new Date() })
-      await add(own?.['id'], 'admin', TOKENS.expired, { expires_at: new Date(Date.now() - 1000) })
-      await add(other?.['id'], 'admin', TOKENS.stranger)
-    } finally {
-      await sql.end()
-    }
+    tokens = await addTokens(stack.databaseUrl)
   })
 
   test("lets readers read, writers write, and nobody into what is another one's", async () => {
@@ -275,17 +253,17 @@ describe('who asks', () => {
       const removed = await send('DELETE', pathOf(product, made.body['id'] ?? id), { authorization })
       return [list, one, change, made, removed].map(({ status }) => status)
     }
-    expect(await statuses(TOKENS.writer)).toEqual([200, 200, 200, 201, 204])
-    expect(await statuses(TOKENS.reader)).toEqual([200, 200, 403, 403, 403])
-    expect(await statuses(TOKENS.stranger)).toEqual([404, 404, 404, 404, 404])
-    expect(await statuses(TOKENS.revoked)).toEqual([401, 401, 401, 401, 401])
-    expect(await statuses(TOKENS.expired)).toEqual([401, 401, 401, 401, 401])
-    const forbidden = await send('DELETE', pathOf(product, id), { authorization: `Token ${TOKENS.reader}` })
+    expect(await statuses(tokens.writer)).toEqual([200, 200, 200, 201, 204])
+    expect(await statuses(tokens.reader)).toEqual([200, 200, 403, 403, 403])
+    expect(await statuses(tokens.stranger)).toEqual([404, 404, 404, 404, 404])
+    expect(await statuses(tokens.revoked)).toEqual([401, 401, 401, 401, 401])
+    expect(await statuses(tokens.expired)).toEqual([401, 401, 401, 401, 401])
+    const forbidden = await send('DELETE', pathOf(product, id), { authorization: `Token ${tokens.reader}` })
     expect(forbidden.body).toEqual({ detail: 'You do not have permission to perform this action.' })
   })
 
   test('names who brought an image', async () => {
-    const { body } = await create(await newProduct(), {}, { authorization: `Token ${TOKENS.writer}` })
+    const { body } = await create(await newProduct(), {}, { authorization: `Token ${tokens.writer}` })
     expect(body['user']).toEqual({ id: expect.any(Number), username: 'writer', full_name: 'writer' })
   })
 

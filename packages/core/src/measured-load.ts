@@ -3,7 +3,7 @@ import type { Waiting, World } from './ports.ts'
 
 const NOTHING: Waiting = { waiting: 0, stagedBytes: 0 }
 
-/** Sums of amounts, over all and for each who has any. */
+/** Sums of amounts: over all, and by whom each belongs to. */
 export function openTally<Id>() {
   const amounts = new Map<Id | null, Waiting>()
 
