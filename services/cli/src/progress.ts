@@ -59,7 +59,7 @@ export function lineProgress(output: Output, everyMs: number, now: () => number 
       total = newTotal
       pace = openPace(total, done, { now, noun })
       saidAt = now()
-      output.write(`${title}: ${count(total)} ${noun}\n`)
+      output.write(`${title}: ${count(total)} ${total === 1 ? noun.replace(/s$/, '') : noun}\n`)
     },
     update(done, text = '') {
       const said = pace.at(done)
