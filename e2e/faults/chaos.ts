@@ -29,7 +29,9 @@ export async function makeTrouble(
   const deadline = Date.now() + minutes * 60_000
   const killed = () => plan.kills() + scene.fleet.killsFromOutside()
   const part = () => Math.min(1, scene.load.history.sent / uploads, kills === 0 ? 1 : killed() / kills)
-  const isEveryPlaceHit = () => kills === 0 || plan.killsOf.values().every((count) => count > 0)
+  const placesLeft = () => (kills === 0 ? 0 : [...plan.killsOf.values()].filter((count) => count === 0).length)
+  const tell = (phase: string) =>
+    onProgress({ phase, part: part(), sent: scene.load.history.sent, kills: killed(), placesLeft: placesLeft() })
   const happen = async (fault: Fault) => {
     outage.isNow ||= fault.isOutage === true
     await fault.happen()
@@ -37,8 +39,8 @@ export async function makeTrouble(
     happened.set(fault.name, (happened.get(fault.name) ?? 0) + 1)
   }
   await scene.redis?.remember()
-  while ((part() < 1 || queue.length > 0 || !isEveryPlaceHit()) && Date.now() < deadline) {
-    onProgress({ phase: queue[0]?.name ?? 'killing', part: part(), sent: scene.load.history.sent, kills: killed() })
+  while ((part() < 1 || queue.length > 0 || placesLeft() > 0) && Date.now() < deadline) {
+    tell(queue[0]?.name ?? 'killing')
     const due = Math.ceil(part() * (total + 1))
     const fault = total - queue.length < due ? queue.shift() : undefined
     if (fault) await happen(fault)

@@ -86,12 +86,21 @@ function numberOf(name: 'uploads' | 'kills' | 'minutes' | 'rounds' | 'seed', byD
 }
 
 const WIDTH = 24
+/** Where no line can be written over, a line so often. */
+const LINE_MS = 20_000
+let nextLineAt = 0
 
-function show({ phase, part, sent, kills }: Progress): void {
-  if (!process.stderr.isTTY) return
+function show({ phase, part, sent, kills, placesLeft }: Progress): void {
+  const counts = `${sent} uploads  ${kills} kills  ${placesLeft === 0 ? '' : `${placesLeft} places left  `}${phase}`
+  if (!process.stderr.isTTY) {
+    if (Date.now() < nextLineAt) return
+    nextLineAt = Date.now() + LINE_MS
+    complain(`${Math.floor(performance.now() / 1000)} s  ${counts}`)
+    return
+  }
   const full = Math.round(part * WIDTH)
   const bar = '█'.repeat(full) + '░'.repeat(WIDTH - full)
-  process.stderr.write(`\r\u001b[K${bar}  ${sent} uploads  ${kills} kills  ${phase}`)
+  process.stderr.write(`\r\u001b[K${bar}  ${counts}`)
 }
 
 function clear(): void {

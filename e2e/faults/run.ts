@@ -34,6 +34,8 @@ export interface Progress {
   readonly part: number
   readonly sent: number
   readonly kills: number
+  /** Failpoints at which nobody has died yet. */
+  readonly placesLeft: number
 }
 
 export interface Report {
@@ -103,7 +105,7 @@ export async function runFaults(options: RunOptions): Promise<Report> {
     complaints: [],
     progressMs: new Map(),
   }
-  const tell = (phase: string) => options.onProgress?.({ phase, part: 1, sent: load.history.sent, kills: plan.kills() })
+  const tell = (phase: string) => options.onProgress?.({ phase, part: 1, sent: load.history.sent, kills: plan.kills() + fleet.killsFromOutside(), placesLeft: 0 })
 
   const began = Date.now()
   load.start()
