@@ -10,6 +10,7 @@ export interface Outage {
 
 /** What an outage does to a start lasts a little longer than the outage. */
 const AFTERMATH_MS = 10_000
+const TELL_MS = 500
 
 /**
  * Goes on until enough was sent and killed, each place was hit and each fault has happened, with the faults spread over the way
@@ -39,13 +40,16 @@ export async function makeTrouble(
     happened.set(fault.name, (happened.get(fault.name) ?? 0) + 1)
   }
   await scene.redis?.remember()
+  let phase = 'killing'
+  const telling = setInterval(() => tell(phase), TELL_MS)
   while ((part() < 1 || queue.length > 0 || placesLeft() > 0) && Date.now() < deadline) {
-    tell(queue[0]?.name ?? 'killing')
+    phase = queue[0]?.name ?? 'killing'
     const due = Math.ceil(part() * (total + 1))
     const fault = total - queue.length < due ? queue.shift() : undefined
     if (fault) await happen(fault)
     else await pause(100)
   }
+  clearInterval(telling)
   for (const { name } of queue) scene.complaints.push(`${name}: there was no time for it`)
   if (part() < 1)
     scene.complaints.push(`${killed()} of ${kills} kills and ${scene.load.history.sent} of ${uploads} uploads in time`)

@@ -25,6 +25,11 @@ Prints a table; ends with exit code 1 when something is not as it must be. Every
   -h, --help        this text
 `
 
+const WIDTH = 24
+/** Where no line can be written over, a line so often. */
+const LINE_MS = 20_000
+let nextLineAt = 0
+
 const { values } = parseArgs({
   options: {
     uploads: { type: 'string' },
@@ -84,11 +89,6 @@ function numberOf(name: 'uploads' | 'kills' | 'minutes' | 'rounds' | 'seed', byD
   if (Number.isFinite(number) && number >= 0) return number
   throw new Error(`--${name} is a number, not ${values[name]}.`)
 }
-
-const WIDTH = 24
-/** Where no line can be written over, a line so often. */
-const LINE_MS = 20_000
-let nextLineAt = 0
 
 function show({ phase, part, sent, kills, placesLeft }: Progress): void {
   const counts = `${sent} uploads  ${kills} kills  ${placesLeft === 0 ? '' : `${placesLeft} places left  `}${phase}`
