@@ -1,7 +1,7 @@
 import type { Plan, Random } from './plan.ts'
 import type { Progress, RunOptions } from './run.ts'
 import { pause } from './servers.ts'
-import { type Fault, faultsOf, type Scene } from './trouble.ts'
+import { type Fault, faultsOf, isNamed, type Scene } from './trouble.ts'
 
 export interface Outage {
   until: number
@@ -23,16 +23,26 @@ export async function makeTrouble(
   random: Random,
   outage: Outage,
 ): Promise<ReadonlyMap<string, number>> {
-  const { uploads, kills, minutes, onProgress } = options
-  const queue = queueOf(scene, options, random)
+  const { uploads, kills, minutes, rounds, onProgress } = options
+  const queue = Array.from({ length: rounds }, (_, round) => roundOf(scene, options, round, random)).flat()
   const happened = new Map<string, number>()
   const total = queue.length
   const deadline = Date.now() + minutes * 60_000
   const killed = () => plan.kills() + scene.fleet.killsFromOutside()
   const part = () => Math.min(1, scene.load.history.sent / uploads, kills === 0 ? 1 : killed() / kills)
-  const placesLeft = () => (kills === 0 ? 0 : [...plan.killsOf.values()].filter((count) => count === 0).length)
+  const placesLeft = () => (kills === 0 ? [] : plan.unhit())
   const tell = (phase: string) =>
     onProgress({ phase, part: part(), sent: scene.load.history.sent, kills: killed(), placesLeft: placesLeft() })
+  /** Some places are passed only after a fault, and nobody may have been armed there when it came. */
+  let extra: Fault[] = []
+  const another = () => {
+    if (extra.length === 0) extra = roundOf(scene, options, 1, random)
+    return extra.shift()
+  }
+  const next = () => {
+    if (queue.length === 0) return part() < 1 ? undefined : another()
+    return total - queue.length < Math.ceil(part() * (total + 1)) ? queue.shift() : undefined
+  }
   const happen = async (fault: Fault) => {
     outage.isNow ||= fault.isOutage === true
     await fault.happen()
@@ -40,32 +50,33 @@ export async function makeTrouble(
     happened.set(fault.name, (happened.get(fault.name) ?? 0) + 1)
   }
   await scene.redis?.remember()
-  let phase = 'killing'
+  let phase = ''
   const telling = setInterval(() => tell(phase), TELL_MS)
-  while ((part() < 1 || queue.length > 0 || placesLeft() > 0) && Date.now() < deadline) {
-    phase = queue[0]?.name ?? 'killing'
-    const due = Math.ceil(part() * (total + 1))
-    const fault = total - queue.length < due ? queue.shift() : undefined
-    if (fault) await happen(fault)
-    else await pause(100)
+  try {
+    while ((part() < 1 || queue.length > 0 || placesLeft().length > 0) && Date.now() < deadline) {
+      const fault = next()
+      phase = fault?.name ?? 'killing'
+      if (fault) await happen(fault)
+      else await pause(100)
+    }
+  } finally {
+    clearInterval(telling)
   }
-  clearInterval(telling)
   for (const { name } of queue) scene.complaints.push(`${name}: there was no time for it`)
   if (part() < 1)
     scene.complaints.push(`${killed()} of ${kills} kills and ${scene.load.history.sent} of ${uploads} uploads in time`)
   return happened
 }
 
-function queueOf(
+function roundOf(
   scene: Scene,
-  { rounds, faults: named, isLong }: Pick<RunOptions, 'rounds' | 'faults' | 'isLong'>,
+  { faults: named, isLong }: Pick<RunOptions, 'faults' | 'isLong'>,
+  round: number,
   random: Random,
-) {
-  return Array.from({ length: rounds }, (_, round) =>
-    faultsOf(scene)
-      .filter((fault) => fault.name.includes(named) && (!fault.isLong || (isLong && round === 0)))
-      .map((fault) => [random(), fault] as const)
-      .toSorted(([a], [b]) => a - b)
-      .map(([, fault]) => fault),
-  ).flat()
+): Fault[] {
+  return faultsOf(scene)
+    .filter((fault) => isNamed(fault.name, named) && (!fault.isLong || (isLong && round === 0)))
+    .map((fault) => [random(), fault] as const)
+    .toSorted(([a], [b]) => a - b)
+    .map(([, fault]) => fault)
 }

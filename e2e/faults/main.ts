@@ -15,13 +15,13 @@ Prints a table; ends with exit code 1 when something is not as it must be. Every
   --kills <n>       processes killed at least (300), at failpoints and elsewhere
   --minutes <n>     what is not reached by then is not, and the run is red (15)
   --rounds <n>      how often each fault of servers, network, disk and clients happens (1)
-  --faults <text>   only those whose name contains this, as in --faults Redis
+  --faults <text>   only those whose name contains this, as in --faults Redis, or one of these: --faults FLUSHALL,'at once'
   --wiring <which>  production: Redis and S3, five processes; embedded: one process, queue in PostgreSQL, files in a folder
   --seed <n>        what chance decides: places, faults and their order (a new one each time)
   --break <names>   takes guards away, to see that the run turns red: ${Object.keys(MUTANTS).join(', ')}
   --break all       takes them away one after the other, each in a short run that calls for it, and prints a table
   --break all:<one> only those whose name contains this
-  --nightly         10,000 uploads, 3,000 kills, 10 rounds, PostgreSQL away for a minute, at most 180 minutes
+  --nightly         10,000 uploads, 3,000 kills, 3 rounds, PostgreSQL restarted 14 times more and away for a minute, at most 180 minutes
   -h, --help        this text
 `
 
@@ -58,7 +58,7 @@ async function tryAll(): Promise<void> {
 async function main(): Promise<void> {
   dieWhenAsked()
   const size = values.nightly
-    ? { uploads: 10_000, kills: 3_000, minutes: 180, rounds: 10 }
+    ? { uploads: 10_000, kills: 3_000, minutes: 180, rounds: 3 }
     : { uploads: 300, kills: 300, minutes: 15, rounds: 1 }
   const report = await runFaults({
     uploads: numberOf('uploads', size.uploads),
@@ -91,7 +91,7 @@ function numberOf(name: 'uploads' | 'kills' | 'minutes' | 'rounds' | 'seed', byD
 }
 
 function show({ phase, part, sent, kills, placesLeft }: Progress): void {
-  const counts = `${sent} uploads  ${kills} kills  ${placesLeft === 0 ? '' : `${placesLeft} places left  `}${phase}`
+  const counts = `${sent} uploads  ${kills} kills  ${placesText(placesLeft)}${phase}`
   if (!process.stderr.isTTY) {
     if (Date.now() < nextLineAt) return
     nextLineAt = Date.now() + LINE_MS
@@ -101,6 +101,11 @@ function show({ phase, part, sent, kills, placesLeft }: Progress): void {
   const full = Math.round(part * WIDTH)
   const bar = '█'.repeat(full) + '░'.repeat(WIDTH - full)
   process.stderr.write(`\r\u001b[K${bar}  ${counts}`)
+}
+
+function placesText(left: readonly string[]): string {
+  if (left.length === 0) return ''
+  return left.length < 4 ? `not yet at ${left.join(', ')}  ` : `${left.length} places left  `
 }
 
 function clear(): void {

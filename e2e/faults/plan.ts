@@ -14,6 +14,8 @@ export interface Plan {
   hit(point: Failpoint): void
   readonly killsOf: ReadonlyMap<Failpoint, number>
   readonly kills: () => number
+  /** Where nobody has died yet. */
+  readonly unhit: () => readonly Failpoint[]
   /** Nobody is armed any more. */
   stop(): void
 }
@@ -54,6 +56,7 @@ export function openPlan(isKilling: boolean, random: Random): Plan {
     },
     hit: (point) => void killsOf.set(point, (killsOf.get(point) ?? 0) + 1),
     killsOf,
+    unhit: () => FAILPOINTS.filter((point) => killsOf.get(point) === 0),
     kills: () => killsOf.values().reduce((sum, count) => sum + count, 0),
     stop: () => void (stopped = true),
   }

@@ -9,7 +9,7 @@ import { mutantNamed } from './mutants.ts'
 import { openPlan, type Plan, randomFrom, type Role } from './plan.ts'
 import { filesBelow, type Objects, pause } from './servers.ts'
 import { openSetting, REQUEST_MS_MAX, TOKEN } from './setting.ts'
-import type { Scene } from './trouble.ts'
+import { isNamed, type Scene } from './trouble.ts'
 
 export interface RunOptions {
   readonly seed: number
@@ -23,7 +23,7 @@ export interface RunOptions {
   readonly rounds: number
   /** With those that take a minute. */
   readonly isLong: boolean
-  /** Only those whose name contains this; clocks are wrong when `wrong clocks` does. */
+  /** Only those whose name contains this, or one of these with commas between them; clocks are wrong when `wrong clocks` does. */
   readonly faults: string
   readonly mutants: readonly string[]
   readonly onProgress?: (progress: Progress) => void
@@ -35,7 +35,7 @@ export interface Progress {
   readonly sent: number
   readonly kills: number
   /** Failpoints at which nobody has died yet. */
-  readonly placesLeft: number
+  readonly placesLeft: readonly string[]
 }
 
 export interface Report {
@@ -46,6 +46,8 @@ export interface Report {
   readonly hasDisk: boolean
   readonly history: History
   readonly killsOf: Plan['killsOf']
+  /** Failpoints at which nobody has died. */
+  readonly unhit: readonly string[]
   readonly killsFromOutside: number
   readonly refusedStarts: number
   readonly faults: ReadonlyMap<string, number>
@@ -88,7 +90,7 @@ export async function runFaults(options: RunOptions): Promise<Report> {
       random: randomFrom(options.seed + 2),
       seed: options.seed,
       environment: setting.environment,
-      areClocksWrong: 'wrong clocks'.includes(options.faults),
+      areClocksWrong: isNamed('wrong clocks', options.faults),
       mutants: options.mutants.filter((name) => mutantNamed(name).kind === 'source'),
       isServerAway: () => outage.isNow || Date.now() < outage.until,
     }),
@@ -105,7 +107,7 @@ export async function runFaults(options: RunOptions): Promise<Report> {
     complaints: [],
     progressMs: new Map(),
   }
-  const tell = (phase: string) => options.onProgress?.({ phase, part: 1, sent: load.history.sent, kills: plan.kills() + fleet.killsFromOutside(), placesLeft: 0 })
+  const tell = (phase: string) => options.onProgress?.({ phase, part: 1, sent: load.history.sent, kills: plan.kills() + fleet.killsFromOutside(), placesLeft: [] })
 
   const began = Date.now()
   load.start()
@@ -127,6 +129,7 @@ export async function runFaults(options: RunOptions): Promise<Report> {
     hasDisk: setting.disk !== null,
     history: load.history,
     killsOf: plan.killsOf,
+    unhit: options.kills > 0 ? plan.unhit() : [],
     killsFromOutside: fleet.killsFromOutside(),
     refusedStarts: fleet.refusedStarts(),
     faults,
@@ -171,7 +174,6 @@ function wrongOf({ findings, unexpected }: Outcome): string[] {
 }
 
 /** What was never tried has not been shown. */
-function missedOf({ killsOf, options, complaints }: Outcome): string[] {
-  const unhit = [...killsOf].filter(([, count]) => count === 0).map(([point]) => point)
-  return [...complaints, ...(options.kills > 0 && unhit.length > 0 ? [`failpoints never reached: ${unhit.join(', ')}`] : [])]
+function missedOf({ unhit, complaints }: Outcome): string[] {
+  return [...complaints, ...(unhit.length > 0 ? [`failpoints never reached: ${unhit.join(', ')}`] : [])]
 }

@@ -40,6 +40,14 @@ export interface Fault {
 /** Longer than the lock of a job and the next look for stalled ones, as the run has them. */
 const FREEZE_MS = 9_000
 const MINUTE_MS = 60_000
+/** Twenty with those of three rounds. */
+const RESTARTS = 14
+const BETWEEN_RESTARTS_MS = 2_000
+
+/** Whether the name contains one of these, which have commas between them. All contain nothing. */
+export function isNamed(name: string, asked: string): boolean {
+  return asked.split(',').some((part) => name.includes(part))
+}
 
 /** Those that this wiring can have, each once. */
 export function faultsOf(scene: Scene): Fault[] {
@@ -53,6 +61,7 @@ export function faultsOf(scene: Scene): Fault[] {
     { name: 'PostgreSQL restarted at once', isOutage: true, happen: () => postgres.restartAtOnce(0) },
     { name: 'PostgreSQL restarted at once, again', isOutage: true, happen: () => postgres.restartAtOnce(0) },
     { name: 'PostgreSQL away 6 s', isOutage: true, happen: () => postgres.restartAtOnce(6_000) },
+    { name: `PostgreSQL restarted at once ${RESTARTS} times`, isOutage: true, isLong: true, happen: () => restarts(postgres) },
     { name: 'PostgreSQL away for a minute', isOutage: true, isLong: true, happen: () => postgres.restartAtOnce(MINUTE_MS) },
     halfOpen('PostgreSQL', postgres.proxy, scene),
     { name: 'worker stopped and continued', happen: () => fleet.freezeWorker(FREEZE_MS) },
@@ -75,6 +84,13 @@ export function faultsOf(scene: Scene): Fault[] {
       ? [...storeFaults(scene, scene.objects.proxy), halfOpen('object store', scene.objects.proxy, scene)]
       : []),
   ]
+}
+
+async function restarts(postgres: Postgres): Promise<void> {
+  for (let count = 0; count < RESTARTS; count++) {
+    await postgres.restartAtOnce(0)
+    await pause(BETWEEN_RESTARTS_MS)
+  }
 }
 
 async function sleeper({ fleet, complaints }: Scene): Promise<void> {
