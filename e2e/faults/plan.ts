@@ -28,17 +28,21 @@ const RARE: ReadonlySet<Failpoint> = new Set([
   'change-locked',
   'change-before-commit',
 ])
-/** Short lives: most end the first or second time that they come by. Intakes live a little longer, since what they take is what the others do. */
+/** Short lives: most end the first or second time that they come by. */
 const TURNS_MAX: Readonly<Record<Role, number>> = { intake: 6, worker: 3, up: 4 }
+/** What intakes take is what the others do: the more is to be sent for each kill, the longer they live. */
+const INTAKE_TURNS_PER_UPLOAD = 5
 /** The first that is passed kills. Some are passed only when something else has gone wrong, and must not keep a life waiting. */
 const ARMED = 3
 
-export function openPlan(isKilling: boolean, random: Random): Plan {
+export function openPlan({ uploads, kills }: { readonly uploads: number; readonly kills: number }, random: Random): Plan {
   const killsOf = new Map<Failpoint, number>(FAILPOINTS.map((point) => [point, 0]))
-  let stopped = !isKilling
+  let stopped = kills === 0
+  const intakeTurns = Math.max(TURNS_MAX.intake, Math.round((INTAKE_TURNS_PER_UPLOAD * uploads) / Math.max(1, kills)))
+  const turnsMax = { ...TURNS_MAX, intake: intakeTurns }
   /** What was never hit is hit at once. */
   const turnOf = (point: Failpoint, role: Role) =>
-    RARE.has(point) || killsOf.get(point) === 0 ? 1 : 1 + Math.floor(random() * TURNS_MAX[role])
+    RARE.has(point) || killsOf.get(point) === 0 ? 1 : 1 + Math.floor(random() * turnsMax[role])
   return {
     arm(role) {
       if (stopped) return null

@@ -78,7 +78,7 @@ export async function runFaults(options: RunOptions): Promise<Report> {
   const random = randomFrom(options.seed)
   const directory = stack.use(await openTestDirectory('faults')).path
   const { database, ...setting } = await openSetting(options, directory, stack)
-  const plan = openPlan(options.kills > 0, randomFrom(options.seed + 1))
+  const plan = openPlan(options, randomFrom(options.seed + 1))
   const sql = stack.adopt(postgres(database.url, { max: 2, onnotice: () => {} }), (open) => open.end())
   const outage = { until: 0, isNow: false }
   const roles = ROLES[options.wiring]
