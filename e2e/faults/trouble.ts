@@ -51,7 +51,7 @@ export function isNamed(name: string, asked: string): boolean {
 
 /** Those that this wiring can have, each once. */
 export function faultsOf(scene: Scene): Fault[] {
-  const { postgres, redis, fleet, load, disk } = scene
+  const { postgres, redis, fleet, load, disk, sql } = scene
   /** A queue in which nothing waits loses nothing. */
   const lose = (act: () => Promise<unknown>) => async () => {
     await load.crowd(40)
@@ -79,7 +79,7 @@ export function faultsOf(scene: Scene): Fault[] {
           { name: 'Redis FLUSHALL', happen: lose(() => redis.ask('FLUSHALL')) },
           halfOpen('Redis', redis.proxy, scene),
         ] as const)
-      : []),
+      : [{ name: 'queue in PostgreSQL emptied', happen: lose(() => sql`delete from bullmq.job`) }]),
     ...(scene.objects.proxy
       ? [...storeFaults(scene, scene.objects.proxy), halfOpen('object store', scene.objects.proxy, scene)]
       : []),
