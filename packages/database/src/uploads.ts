@@ -11,7 +11,8 @@ import {
 } from '@sluice/core'
 import { and, eq, type InferSelectModel, isNull, type SQL, sql } from './drizzle.ts'
 import { isText, only, rowOf } from './rows.ts'
-import { uploads, type WithoutProduct } from './schema.ts'
+import { uploads } from './schema.ts'
+import type { WithoutProduct } from './schema/columns.ts'
 import type { Runner } from './transaction.ts'
 
 export function openUploads({ query, transaction }: Runner): Uploads {
