@@ -107,7 +107,14 @@ export async function runFaults(options: RunOptions): Promise<Report> {
     complaints: [],
     progressMs: new Map(),
   }
-  const tell = (phase: string) => options.onProgress?.({ phase, part: 1, sent: load.history.sent, kills: plan.kills() + fleet.killsFromOutside(), placesLeft: [] })
+  const tell = (phase: string) =>
+    options.onProgress?.({
+      phase,
+      part: 1,
+      sent: load.history.sent,
+      kills: plan.kills() + fleet.killsFromOutside(),
+      placesLeft: [],
+    })
 
   const began = Date.now()
   load.start()
