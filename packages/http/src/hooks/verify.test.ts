@@ -134,7 +134,6 @@ const SENT: Readonly<Record<string, Sent & { readonly key: string; readonly sign
 
 describe.for(Object.entries(SENT))('an event of %s', ([name, sent]) => {
   const { key, signature, headers } = sent
-  const isToken = sent.verifier.kind === 's3'
 
   it('is its own, and known by what is signed', () => {
     expect(verified(sent)?.key).toBe(key || digestKey(sent.body))
@@ -157,12 +156,11 @@ describe.for(Object.entries(SENT))('an event of %s', ([name, sent]) => {
     }
   })
 
-  it.skipIf(isToken)('is refused with another body', () => {
+  it.for([sent].filter(({ verifier }) => verifier.kind !== 's3'))('is refused with another body', () => {
     for (const body of [`${sent.body} `, sent.body.slice(1), '']) expect(verified({ ...sent, body })).toBeNull()
   })
 
-  const isTimed = sent.at > 0
-  it.runIf(isTimed)('is refused when it is old or from the future, and when its time was changed', () => {
+  it.for([sent].filter(({ at }) => at > 0))('is refused when it is old or from the future, and when its time was changed', () => {
     for (const seconds of [-299, 299]) expect(verified({ ...sent, at: sent.at + seconds })).not.toBeNull()
     for (const seconds of [-301, 301]) expect(verified({ ...sent, at: sent.at + seconds })).toBeNull()
     const named = Object.keys(headers).find((header) => header.includes('timestamp')) ?? ''
