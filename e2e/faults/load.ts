@@ -50,15 +50,19 @@ export interface LoadOptions {
   readonly urls: readonly string[]
   readonly token: string
   readonly clients: number
+  /** How many are to come at least. */
+  readonly uploads: number
   readonly random: Random
 }
 
-const PRODUCTS = 8
+const PRODUCTS_MIN = 8
+/** Then the next product is the one that is contended: nobody lists thousands of images all the time. */
+const UPLOADS_EACH = 500
 /** A client repeats for so long; longer than any fault lasts. */
 const PATIENCE_MS = 120_000
 const ANSWER_MS_MAX = 10_000
 
-export async function openLoad({ urls, token, clients, random }: LoadOptions): Promise<Load> {
+export async function openLoad({ urls, token, clients, uploads, random }: LoadOptions): Promise<Load> {
   const pictures = await drawPictures()
   const history: History = {
     sent: 0,
@@ -87,9 +91,10 @@ export async function openLoad({ urls, token, clients, random }: LoadOptions): P
     history.answers.set(kind, (history.answers.get(kind) ?? 0) + 1)
     return { status: answer.status, headers: answer.headers, body: text === '' ? {} : parse(text) }
   }
-  const productIds = await makeProducts(send)
+  const productIds = await makeProducts(send, Math.max(PRODUCTS_MIN, Math.ceil(uploads / UPLOADS_EACH)))
+  const contended = () => productIds[Math.floor(history.sent / UPLOADS_EACH) % productIds.length] ?? ''
   /** Half of everything hits one product: names and places are contended there. */
-  const product = () => (random() < 0.5 ? (productIds[0] ?? '') : pick(productIds))
+  const product = () => (random() < 0.5 ? contended() : pick(productIds))
 
   async function upload(
     end: Acknowledged['end'],
@@ -104,7 +109,7 @@ export async function openLoad({ urls, token, clients, random }: LoadOptions): P
     if (isKeyed) history.keyed.add(label)
     const waits = random() < 0.15
     const { path, init } = request(
-      kind === 'crowded' ? (productIds[0] ?? '') : product(),
+      kind === 'crowded' ? contended() : product(),
       bytes,
       label,
       pick(['multipart', 'base64', 'raw']),
@@ -229,9 +234,11 @@ function promisedBy({ status, body }: Answer): string | null {
   return typeof told === 'string' ? (told.split('/').at(-1) ?? null) : null
 }
 
-async function makeProducts(send: (method: string, path: string, init: RequestInit) => Promise<Answer>): Promise<string[]> {
+type Send = (method: string, path: string, init: RequestInit) => Promise<Answer>
+
+async function makeProducts(send: Send, count: number): Promise<string[]> {
   const ids: string[] = []
-  for (let number = 1; number <= PRODUCTS; number++) {
+  for (let number = 1; number <= count; number++) {
     const sku = `faults-${number}`
     const init = { body: JSON.stringify({ sku }), headers: { 'content-type': 'application/json' } }
     for (let attempt = 1; ; attempt++) {

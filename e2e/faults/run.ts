@@ -96,7 +96,7 @@ export async function runFaults(options: RunOptions): Promise<Report> {
     }),
   )
   await fleet.allReady()
-  const load = await openLoad({ urls: fleet.urls, token: TOKEN, clients: CLIENTS, random })
+  const load = await openLoad({ urls: fleet.urls, token: TOKEN, clients: CLIENTS, uploads: options.uploads, random })
   const scene: Scene = {
     ...setting,
     postgres: database,
