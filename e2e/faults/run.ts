@@ -64,7 +64,9 @@ export interface Report {
   readonly violations: readonly string[]
 }
 
-const CLIENTS = 8
+/** More where much is to be sent. */
+const CLIENTS_MIN = 8
+const UPLOADS_OF_CLIENT = 600
 const DRAIN_MS_MAX = 240_000
 /** What is broken is seen to be stuck sooner. */
 const BROKEN_DRAIN_MS_MAX = 50_000
@@ -96,7 +98,8 @@ export async function runFaults(options: RunOptions): Promise<Report> {
     }),
   )
   await fleet.allReady()
-  const load = await openLoad({ urls: fleet.urls, token: TOKEN, clients: CLIENTS, uploads: options.uploads, random })
+  const clients = Math.max(CLIENTS_MIN, Math.ceil(options.uploads / UPLOADS_OF_CLIENT))
+  const load = await openLoad({ urls: fleet.urls, token: TOKEN, clients, uploads: options.uploads, random })
   const scene: Scene = {
     ...setting,
     postgres: database,
