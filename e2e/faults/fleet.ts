@@ -193,6 +193,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     },
     rouse() {
       isCalm = false
+      if (plan.isOver()) return
       for (const member of members) {
         if (!member.child || member.isOurs || member.isFrozen) continue
         counts.outside += 1

@@ -207,8 +207,9 @@ export async function openLoad({ urls, token, clients, uploads, random }: LoadOp
       const once = () => send('POST', path, { ...init, headers }).catch(() => null)
       const ids = new Set<string>()
       const deadline = Date.now() + PATIENCE_MS
-      for (let round = 0; ids.size === 0 && Date.now() < deadline; round++) {
-        const answers = await Promise.all(Array.from({ length: round === 0 ? times : 1 }, once))
+      // All of them each time: where everybody was dead the first time, nothing met anything.
+      while (ids.size === 0 && Date.now() < deadline) {
+        const answers = await Promise.all(Array.from({ length: times }, once))
         for (const answer of answers) {
           const id = answer && promisedBy(answer)
           if (id) ids.add(id)

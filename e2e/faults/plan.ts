@@ -18,6 +18,7 @@ export interface Plan {
   readonly unhit: () => readonly Failpoint[]
   /** Nobody is armed any more. */
   stop(): void
+  readonly isOver: () => boolean
 }
 
 /** Places that are passed only when something else went wrong before, or rarely: the first time counts. */
@@ -63,6 +64,7 @@ export function openPlan({ uploads, kills }: { readonly uploads: number; readonl
     unhit: () => FAILPOINTS.filter((point) => killsOf.get(point) === 0),
     kills: () => killsOf.values().reduce((sum, count) => sum + count, 0),
     stop: () => void (stopped = true),
+    isOver: () => stopped,
   }
 }
 
