@@ -83,7 +83,7 @@ export const MUTANTS = {
   needed: {
     kind: 'source',
     file: 'packages/core/src/sweep.ts',
-    edits: [['await database.ingests.stagedInUse(old, limits.failedBytesMsMax + REPLAY_MS_MAX)', 'new Set()']],
+    edits: [['await database.ingests.stagedInUse(old, limits.failedBytesMsMax)', 'new Set<string>()']],
     meaning: 'the sweeper does not ask whether staged bytes are needed',
   },
   outage: {
