@@ -1,7 +1,7 @@
 import type { Plan, Random } from './plan.ts'
 import type { Progress, RunOptions } from './run.ts'
 import { pause } from './servers.ts'
-import { type Fault, faultsOf, isNamed, type Scene } from './trouble.ts'
+import { type Fault, faultsOf, isNamed, refuseUnknownFaults, type Scene } from './trouble.ts'
 
 export interface Outage {
   until: number
@@ -24,6 +24,7 @@ export async function makeTrouble(
   outage: Outage,
 ): Promise<ReadonlyMap<string, number>> {
   const { uploads, kills, minutes, rounds, onProgress } = options
+  refuseUnknownFaults(scene, options.faults)
   const queue = Array.from({ length: rounds }, (_, round) => roundOf(scene, options, round, random)).flat()
   const happened = new Map<string, number>()
   const total = queue.length

@@ -15,7 +15,7 @@ Prints a table; ends with exit code 1 when something is not as it must be. Every
   --kills <n>       processes killed at least (300), at failpoints and elsewhere
   --minutes <n>     what is not reached by then is not, and the run is red (15)
   --rounds <n>      how often each fault of servers, network, disk and clients happens (1)
-  --faults <text>   only those whose name contains this, as in --faults Redis, or one of these: --faults FLUSHALL,'at once'
+  --faults <text>   only those whose name contains this, as in --faults Redis, or one of these: --faults FLUSHALL,'at once'; or none
   --wiring <which>  production: Redis and S3, five processes; embedded: one process, queue in PostgreSQL, files in a folder
   --seed <n>        what chance decides: places, faults and their order (a new one each time)
   --break <names>   takes guards away, to see that the run turns red: ${Object.keys(MUTANTS).join(', ')}

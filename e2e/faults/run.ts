@@ -9,7 +9,7 @@ import { mutantNamed } from './mutants.ts'
 import { openPlan, type Plan, randomFrom, type Role } from './plan.ts'
 import { filesBelow, type Objects, pause } from './servers.ts'
 import { openSetting, REQUEST_MS_MAX, TOKEN } from './setting.ts'
-import { isNamed, type Scene } from './trouble.ts'
+import { isNamed, type Scene, WRONG_CLOCKS } from './trouble.ts'
 
 export interface RunOptions {
   readonly seed: number
@@ -23,7 +23,7 @@ export interface RunOptions {
   readonly rounds: number
   /** With those that take a minute. */
   readonly isLong: boolean
-  /** Only those whose name contains this, or one of these with commas between them; clocks are wrong when `wrong clocks` does. */
+  /** Only those whose name contains this, or one of these with commas between them; clocks are wrong when `WRONG_CLOCKS` does. */
   readonly faults: string
   readonly mutants: readonly string[]
   readonly onProgress?: (progress: Progress) => void
@@ -92,7 +92,7 @@ export async function runFaults(options: RunOptions): Promise<Report> {
       random: randomFrom(options.seed + 2),
       seed: options.seed,
       environment: setting.environment,
-      areClocksWrong: isNamed('wrong clocks', options.faults),
+      areClocksWrong: isNamed(WRONG_CLOCKS, options.faults),
       mutants: options.mutants.filter((name) => mutantNamed(name).kind === 'source'),
       isServerAway: () => outage.isNow || Date.now() < outage.until,
     }),

@@ -1,6 +1,7 @@
 /** `--break all`: each guard is taken away in a short run that calls for it, and the run must turn red; by what it must tell. */
 import type { MUTANTS } from './mutants.ts'
 import { type RunOptions, runFaults } from './run.ts'
+import { NO_FAULT } from './trouble.ts'
 
 interface Trial {
   readonly broken: readonly (keyof typeof MUTANTS)[]
@@ -11,43 +12,41 @@ interface Trial {
   readonly because: string
 }
 
-const NONE = 'no fault at all'
-
 const TRIALS: readonly Trial[] = [
   {
     broken: ['outbox'],
-    run: { uploads: 80, faults: NONE },
+    run: { uploads: 80, faults: NO_FAULT },
     tells: ['saved by the reconciler alone'],
     because: 'the reconciler stands behind it, and has everything to do',
   },
   {
     broken: ['relay'],
-    run: { kills: 40, faults: NONE },
+    run: { kills: 40, faults: NO_FAULT },
     tells: [],
     because: 'the reconciler stands behind it',
   },
   {
     broken: ['relay', 'reconciler'],
-    run: { kills: 40, faults: NONE },
+    run: { kills: 40, faults: NO_FAULT },
     tells: ['stuck'],
     because: 'what a relay had taken died with it',
   },
   { broken: ['reconciler'], run: { uploads: 60, faults: 'FLUSHALL' }, tells: ['stuck'], because: 'the queue was lost' },
   {
     broken: ['lock'],
-    run: { uploads: 120, faults: NONE },
+    run: { uploads: 120, faults: NO_FAULT },
     tells: ['unexplained errors'],
     because: 'the constraints stand behind it, and refuse what two commits chose at once',
   },
   {
     broken: ['unique'],
-    run: { uploads: 120, faults: NONE },
+    run: { uploads: 120, faults: NO_FAULT },
     tells: [],
     because: 'it stands behind the lock and the fence',
   },
   {
     broken: ['lock', 'unique'],
-    run: { uploads: 120, faults: NONE },
+    run: { uploads: 120, faults: NO_FAULT },
     tells: ['duplicate names'],
     because: 'two commits chose at once',
   },
@@ -65,7 +64,7 @@ const TRIALS: readonly Trial[] = [
   },
   {
     broken: ['start'],
-    run: { kills: 60, faults: NONE },
+    run: { kills: 60, faults: NO_FAULT },
     tells: ['unexplained errors'],
     because: 'a job whose worker died after its commit ran again, up to the constraint',
   },
@@ -83,7 +82,7 @@ const TRIALS: readonly Trial[] = [
   },
   {
     broken: ['sweeper'],
-    run: { kills: 30, faults: NONE },
+    run: { kills: 30, faults: NO_FAULT },
     tells: ['orphans after sweeping'],
     because: 'what killed intakes had staged stays',
   },
@@ -129,7 +128,8 @@ export async function runTrials(
     const outcome = wrong.length === 0 ? 'green' : `red: ${wrong.join(', ')}`
     const expected = tells.length === 0 ? 'nothing' : tells.join(', ')
     const how =
-      [run.kills ? `${run.kills} kills` : '', run.faults === NONE ? '' : run.faults].filter(Boolean).join(', ') || 'load alone'
+      [run.kills ? `${run.kills} kills` : '', run.faults === NO_FAULT ? '' : run.faults].filter(Boolean).join(', ') ||
+      'load alone'
     if (!isRight) explain([...findings.examples, ...unexpected].join('\n'))
     say(`| \`${broken.join(',')}\` | ${how} | ${expected} | ${outcome}${isRight ? '' : ' **(not as expected)**'} | ${because} |`)
   }

@@ -44,9 +44,19 @@ const MINUTE_MS = 60_000
 const RESTARTS = 14
 const BETWEEN_RESTARTS_MS = 2_000
 
+export const NO_FAULT = 'none'
+export const WRONG_CLOCKS = 'wrong clocks'
+
 /** Whether the name contains one of these, which have commas between them. All contain nothing. */
 export function isNamed(name: string, asked: string): boolean {
   return asked.split(',').some((part) => name.includes(part))
+}
+
+/** Throws where one of these is no name here. */
+export function refuseUnknownFaults(scene: Scene, asked: string): void {
+  const names = [NO_FAULT, WRONG_CLOCKS, ...faultsOf(scene).map(({ name }) => name)]
+  const unknown = asked.split(',').find((part) => !names.some((name) => name.includes(part)))
+  if (unknown !== undefined) throw new Error(`There is no fault ${JSON.stringify(unknown)} here. There are ${names.join(', ')}.`)
 }
 
 /** Those that this wiring can have, each once. */
