@@ -14,12 +14,12 @@ import {
   type StoreValues,
   type TenantId,
 } from '@sluice/core'
-import { and, asc, eq, getTableColumns, type InferSelectModel, sql } from './drizzle.ts'
+import { and, asc, eq, getTableColumns, type InferSelectModel, type SQL, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
 import { isItsBlob } from './files.ts'
 import { canBeImage, changeImage, isImage, touchImage } from './image-change.ts'
 import { GLOBAL, giveRoles, mainImage, promoteFirst, takeMain } from './image-order.ts'
-import { isReferred, type LockedProduct, lockProduct, recordChange } from './products.ts'
+import { areReferred, isReferred, type LockedProduct, lockProduct, recordChange } from './products.ts'
 import { arrayLiteral, canExist, fileOf } from './rows.ts'
 import {
   blobs,
@@ -53,7 +53,15 @@ export function openProductImages({ query, transaction }: Runner): ProductImages
   }
 
   return {
-    list: async (tenantId, ref) => (canExist(ref) ? query((db) => selectList(db, tenantId, ref)) : null),
+    async list(tenantId, ref) {
+      const lists = canExist(ref) ? await query((db) => selectLists(db, isReferred(ref, tenantId))) : null
+      return lists?.values().next().value ?? null
+    },
+
+    async listMany(tenantId, productIds) {
+      const ids = productIds.filter(isUuid)
+      return ids.length > 0 ? query((db) => selectLists(db, areReferred(ids, tenantId))) : new Map()
+    },
 
     async urls(tenantId, productId) {
       const rows = await query((db) =>
@@ -141,7 +149,7 @@ const storeRoles = sql<StoreRole[] | null>`
   ) end`
 
 /** One statement, so one moment: a product without images is a row without one. */
-async function selectList(db: Db, tenantId: TenantId, ref: ProductRef): Promise<ImageList | null> {
+async function selectLists(db: Db, condition: SQL | undefined): Promise<Map<ProductId, ImageList>> {
   const rows = await db
     .select({ productId: products.id, version: products.version, storeRoles, ...imageColumns })
     .from(products)
@@ -150,18 +158,16 @@ async function selectList(db: Db, tenantId: TenantId, ref: ProductRef): Promise<
     .leftJoin(blobs, isItsBlob)
     .leftJoin(ingests, isItsIngest)
     .leftJoin(tokens, isItsToken)
-    .where(isReferred(ref, tenantId))
+    .where(condition)
     .orderBy(asc(images.position), asc(images.number))
-  const [first] = rows
-  if (!first) return null
-  return {
-    productId: first.productId as ProductId,
-    version: first.version,
-    images: rows.flatMap(({ image, file, facts, ...rest }) =>
-      image && file && facts ? [imageOf({ image, file, facts, ...rest })] : [],
-    ),
-    storeRoles: first.storeRoles ?? [],
+  const lists = new Map<ProductId, ImageList & { readonly images: ProductImage[] }>()
+  for (const { productId, version, image, file, facts, ...rest } of rows) {
+    const id = productId as ProductId
+    const list = lists.get(id) ?? { productId: id, version, images: [], storeRoles: rest.storeRoles ?? [] }
+    if (image && file && facts) list.images.push(imageOf({ image, file, facts, ...rest }))
+    lists.set(id, list)
   }
+  return lists
 }
 
 function selectImage(db: Db, tenantId: TenantId, ref: ProductRef, image: ImageRef) {

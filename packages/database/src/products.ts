@@ -1,13 +1,14 @@
 import {
   type NewProduct,
   type Product,
+  type ProductId,
   type ProductRef,
   type Products,
   refuseOwned,
   SluiceError,
   type TenantId,
 } from '@sluice/core'
-import { and, desc, eq, sql } from './drizzle.ts'
+import { and, desc, eq, inArray, sql } from './drizzle.ts'
 import type { Db } from './connection.ts'
 import { changedImages, deliveriesOf } from './events.ts'
 import { pageOf } from './page.ts'
@@ -32,6 +33,10 @@ function isOfKind(kind: ProductRef['kind']) {
 
 export function isReferred(ref: ProductRef, tenantId: TenantId) {
   return and(eq(products.tenantId, tenantId), isOfKind(ref.kind), eq(COLUMNS[ref.kind], refValue(ref)))
+}
+
+export function areReferred(ids: readonly ProductId[], tenantId: TenantId) {
+  return and(eq(products.tenantId, tenantId), inArray(products.id, [...ids]))
 }
 
 const byKind = {

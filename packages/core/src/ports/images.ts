@@ -31,6 +31,8 @@ export interface ImageChange {
 export interface ProductImages {
   /** Version and images of one moment. */
   list(tenantId: TenantId, ref: ProductRef): Promise<ImageList | null>
+  /** The same of each of these products that there is. */
+  listMany(tenantId: TenantId, productIds: readonly ProductId[]): Promise<ReadonlyMap<ProductId, ImageList>>
   /** Where those of its images came from that were fetched. */
   urls(tenantId: TenantId, productId: ProductId): Promise<ReadonlyMap<ImageId, string>>
   find(

@@ -19,7 +19,7 @@ interface Shown {
 
 export function productRoutes(app: FastifyInstance, context: DialectContext): void {
   const { world } = context
-  const { products } = world.database
+  const { images, products } = world.database
   const show = async (product: Product): Promise<Shown> => ({ product, list: await imagesOf(world, product) })
   const viewOf = ({ product, list }: Shown) => productView(product, list)
 
@@ -42,7 +42,14 @@ export function productRoutes(app: FastifyInstance, context: DialectContext): vo
     if (more.length > 0) throw filterInvalid()
     const { tenantId } = callerOf(request)
     const { items, total } = condition ? pick(await findNamed(tenantId, condition), page) : await products.list(tenantId, page)
-    const shown = await Promise.all(items.map(show))
+    const lists = await images.listMany(
+      tenantId,
+      items.map(({ id }) => id),
+    )
+    const shown = items.flatMap((product): Shown | [] => {
+      const list = lists.get(product.id)
+      return list ? { product, list } : []
+    })
     return { ...pageView(request, page, { items: shown, total }, viewOf), ...includedWith(request, shown) }
   })
 

@@ -1,7 +1,7 @@
 import { SluiceError } from '../../errors.ts'
-import type { ImageId } from '../../ids.ts'
+import type { ImageId, TenantId } from '../../ids.ts'
 import type { ProductImages } from '../../ports.ts'
-import { MAIN_ROLE, isMain, type ProductImage, refuseOwned } from '../../product-image.ts'
+import { type ImageList, MAIN_ROLE, isMain, type ProductImage, type ProductRef, refuseOwned } from '../../product-image.ts'
 import { at, changeImage, type Gallery, giveRoles, imageIn, inOrder, mainOf, takeRoles } from './images.ts'
 import { tell } from './events.ts'
 import { findProduct, type ProductRow, type Tables } from './tables.ts'
@@ -23,10 +23,16 @@ export function memoryProductImages(tables: Tables): ProductImages {
     return gallery === 'unchanged' ? row.product.version : writeImages(tables, row, gallery)
   }
 
+  function listOf(tenantId: TenantId, ref: ProductRef): ImageList | null {
+    const row = findProduct(tables, tenantId, ref)
+    return row && { productId: row.product.id, version: row.product.version, images: row.images, storeRoles: row.storeRoles }
+  }
+
   return {
-    async list(tenantId, ref) {
-      const row = findProduct(tables, tenantId, ref)
-      return row && { productId: row.product.id, version: row.product.version, images: row.images, storeRoles: row.storeRoles }
+    list: async (tenantId, ref) => listOf(tenantId, ref),
+    async listMany(tenantId, productIds) {
+      const lists = productIds.flatMap((id) => listOf(tenantId, { kind: 'id', id }) ?? [])
+      return new Map(lists.map((list) => [list.productId, list]))
     },
     async urls(tenantId, productId) {
       const ids = new Set(findProduct(tables, tenantId, { kind: 'id', id: productId })?.images.map(({ id }) => id))

@@ -41,6 +41,15 @@ export function imageTests({ catalogue }: Subject): void {
     setMain: (version, id = ids[1]) => setMain(id, version),
   }
 
+  test('those of many products are read in one question, and of no product of another tenant', async () => {
+    const other = await catalogue().newProduct()
+    const ids = [product.id, other.id, product.id, newId() as ProductId]
+    const lists = await port().listMany(product.tenantId, ids)
+    expect(Object.fromEntries(lists)).toEqual({ [product.id]: await list(), [other.id]: await catalogue().imagesOf(other) })
+    expect(await port().listMany(catalogue().stranger, ids)).toEqual(new Map())
+    expect(await port().listMany(product.tenantId, [])).toEqual(new Map())
+  })
+
   versionTests()
   numberTests()
   editTests()
