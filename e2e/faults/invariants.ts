@@ -11,6 +11,8 @@ export interface Findings {
   readonly ingests: Readonly<Record<string, number>>
   readonly rescued: number
   readonly recoveryMs: { readonly p50: number; readonly p95: number; readonly max: number; readonly interrupted: number }
+  /** The timeline of the ingest that took longest from its first start, where any was started again. */
+  readonly slowest: readonly string[]
   /** Half-written files of killed processes, which are young yet: the next start removes those older than an hour. */
   readonly partialFiles: number
 }
@@ -73,6 +75,7 @@ export async function checkInvariants(scope: Scope): Promise<Findings> {
     rescued,
     ingests: tally(ingests),
     recoveryMs: await recovery(sql),
+    slowest: await slowest(sql),
     partialFiles: (await filesBelow(scope.partialDir)).length,
   }
 }
@@ -279,6 +282,20 @@ async function recovery(sql: Sql): Promise<Findings['recoveryMs']> {
     select count(*)::int as interrupted, coalesce(percentile_cont(0.5) within group (order by ms), 0)::float8 as p50,
       coalesce(percentile_cont(0.95) within group (order by ms), 0)::float8 as p95, coalesce(max(ms), 0)::float8 as max from each`
   return row ?? { p50: 0, p95: 0, max: 0, interrupted: 0 }
+}
+
+const LINES_MAX = 60
+
+function slowest(sql: Sql): Promise<string[]> {
+  return texts(sql`
+    with slow as (
+      select ingests.id, min(line.at) as began
+      from ingests join ingest_timeline as line on line.ingest_id = ingests.id and line.step = 'start'
+      where ingests.finished_at is not null group by ingests.id having count(*) > 1
+      order by ingests.finished_at - min(line.at) desc limit 1
+    )
+    select round(extract(epoch from line.at - slow.began), 1) || ' s  ' || line.step || ' ' || line.outcome || coalesce(': ' || line.detail, '') as text
+    from ingest_timeline as line join slow on slow.id = line.ingest_id order by line.id limit ${LINES_MAX}`)
 }
 
 function tally(ingests: Ingests): Record<string, number> {

@@ -56,6 +56,8 @@ export function explanationOf({ findings, unexpected, violations, errors, histor
     violations.length === 0 ? 'Green: nothing lost, nothing twice.' : `RED: ${violations.join('; ')}.`,
     ...findings.examples.map((example) => `  ${example}`),
     ...unexpected.slice(0, 5),
+    ...(findings.slowest.length > 0 ? ['The one that took longest from its first start:'] : []),
+    ...findings.slowest.map((line) => `  ${line}`),
     'Answers:',
     ...most(history.answers),
     'Errors in the logs:',
