@@ -175,10 +175,12 @@ async function untilSwept(stagedDir: string, isBroken: boolean): Promise<void> {
 
 type Outcome = Omit<Report, 'wrong' | 'violations'>
 
-function wrongOf({ findings, unexpected }: Outcome): string[] {
+function wrongOf({ findings, unexpected, faults }: Outcome): string[] {
   const wrong = Object.entries(findings.counts).filter(([, count]) => count > 0)
   return [
     ...wrong.map(([name, count]) => `${name}: ${count}`),
+    // Kills lose no job: each is still in the outbox, or in the queue.
+    ...(faults.size === 0 && findings.rescued > 0 ? [`lost on the way to the queue: ${findings.rescued}`] : []),
     ...(unexpected.length > 0 ? [`unexpected exits: ${unexpected.length}`] : []),
   ]
 }

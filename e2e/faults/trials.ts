@@ -22,14 +22,14 @@ const TRIALS: readonly Trial[] = [
   {
     broken: ['relay'],
     run: { kills: 40, faults: NO_FAULT },
-    tells: [],
-    because: 'the reconciler stands behind it',
+    tells: ['lost on the way to the queue'],
+    because: 'what a relay had taken died with it, and waited for the reconciler',
   },
   {
     broken: ['relay', 'reconciler'],
     run: { kills: 40, faults: NO_FAULT },
     tells: ['stuck'],
-    because: 'what a relay had taken died with it',
+    because: 'nobody stood behind it',
   },
   { broken: ['reconciler'], run: { uploads: 60, faults: 'FLUSHALL' }, tells: ['stuck'], because: 'the queue was lost' },
   {
