@@ -103,6 +103,8 @@ function processing(open: Open): void {
     }
     queue.consume(handler, { concurrency: 3 })
     await eventually(async () => expect(await queue.counts()).toMatchObject({ active: 3, waiting: 9 }))
+    // A job that is active may not have come to its handler yet.
+    await eventually(() => expect(running).toBe(3))
     gate.resolve()
     await eventually(async () => expect(await queue.counts()).toMatchObject({ active: 0, completed: 12 }))
     expect(most).toBe(3)
