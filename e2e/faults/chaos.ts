@@ -31,9 +31,8 @@ export async function makeTrouble(
   const deadline = Date.now() + minutes * 60_000
   const killed = () => plan.kills() + scene.fleet.killsFromOutside()
   const part = () => Math.min(1, scene.load.history.sent / uploads, kills === 0 ? 1 : killed() / kills)
-  const placesLeft = () => (kills === 0 ? [] : plan.unhit())
   const tell = (phase: string) =>
-    onProgress({ phase, part: part(), sent: scene.load.history.sent, kills: killed(), placesLeft: placesLeft() })
+    onProgress({ phase, part: part(), sent: scene.load.history.sent, kills: killed(), placesLeft: plan.unhit() })
   /** Some places are passed only after a fault, and nobody may have been armed there when it came. */
   let extra: Fault[] = []
   const another = () => {
@@ -54,7 +53,7 @@ export async function makeTrouble(
   let phase = ''
   const telling = setInterval(() => tell(phase), TELL_MS)
   try {
-    while ((part() < 1 || queue.length > 0 || placesLeft().length > 0) && Date.now() < deadline) {
+    while ((part() < 1 || queue.length > 0 || plan.unhit().length > 0) && Date.now() < deadline) {
       const fault = next()
       phase = fault?.name ?? 'killing'
       if (fault) await happen(fault)

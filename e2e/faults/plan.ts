@@ -14,7 +14,7 @@ export interface Plan {
   hit(point: Failpoint): void
   readonly killsOf: ReadonlyMap<Failpoint, number>
   readonly kills: () => number
-  /** Where nobody has died yet. */
+  /** Where somebody is to die, and nobody has yet. */
   readonly unhit: () => readonly Failpoint[]
   /** Nobody is armed any more. */
   stop(): void
@@ -61,7 +61,7 @@ export function openPlan({ uploads, kills }: { readonly uploads: number; readonl
     },
     hit: (point) => void killsOf.set(point, (killsOf.get(point) ?? 0) + 1),
     killsOf,
-    unhit: () => FAILPOINTS.filter((point) => killsOf.get(point) === 0),
+    unhit: () => (kills === 0 ? [] : FAILPOINTS.filter((point) => killsOf.get(point) === 0)),
     kills: () => killsOf.values().reduce((sum, count) => sum + count, 0),
     stop: () => void (stopped = true),
     isOver: () => stopped,

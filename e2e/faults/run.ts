@@ -139,7 +139,7 @@ export async function runFaults(options: RunOptions): Promise<Report> {
     hasDisk: setting.disk !== null,
     history: load.history,
     killsOf: plan.killsOf,
-    unhit: options.kills > 0 ? plan.unhit() : [],
+    unhit: plan.unhit(),
     killsFromOutside: fleet.killsFromOutside(),
     refusedStarts: fleet.refusedStarts(),
     faults,

@@ -19,7 +19,7 @@ interface Shown {
 
 export function productRoutes(app: FastifyInstance, context: DialectContext): void {
   const { world } = context
-  const { images, products } = world.database
+  const { products } = world.database
   const show = async (product: Product): Promise<Shown> => ({ product, list: await imagesOf(world, product) })
   const viewOf = ({ product, list }: Shown) => productView(product, list)
 
@@ -42,10 +42,8 @@ export function productRoutes(app: FastifyInstance, context: DialectContext): vo
     if (more.length > 0) throw filterInvalid()
     const { tenantId } = callerOf(request)
     const { items, total } = condition ? pick(await findNamed(tenantId, condition), page) : await products.list(tenantId, page)
-    const lists = await images.listMany(
-      tenantId,
-      items.map(({ id }) => id),
-    )
+    const ids = items.map(({ id }) => id)
+    const lists = await world.database.images.listMany(tenantId, ids)
     const shown = items.flatMap((product): Shown | [] => {
       const list = lists.get(product.id)
       return list ? { product, list } : []
